@@ -1,0 +1,1 @@
+//! Verbs that need fresh secrets or the cluster's API.

@@ -1,0 +1,1 @@
+//! Work on a node that survives the connection: batches as transient units, and locks.

@@ -1,0 +1,1 @@
+//! Observing many nodes at once, one round trip each.

@@ -1,0 +1,1 @@
+//! The inventory: raw serde mirrors with spans, validated into a ClusterSpec.

@@ -1,0 +1,1 @@
+//! The Kubernetes API and etcd, reached over SSH.

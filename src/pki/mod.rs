@@ -1,0 +1,1 @@
+//! The four shared authorities of a cluster, made in memory.

@@ -1,0 +1,1 @@
+//! Planning: desired and observed in, a plan out. Pure.

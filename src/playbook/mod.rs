@@ -1,0 +1,1 @@
+//! Playbooks: ordered stages of typed steps, as data.

@@ -1,0 +1,1 @@
+//! Files of the nodes and manifests of the cluster, rendered from Rust types.

@@ -1,0 +1,1 @@
+//! Running a plan: chains, gates, events, journal, report.

@@ -1,0 +1,95 @@
+//! Ops: what a run does, one at a time. An op says "make it so", never "apply this difference"; a destructive one
+//! repeats its precondition in the same script.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::name::NodeName;
+
+/// One change of a node or of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Op {
+    /// Public name of the op's kind: `file.write`, `apt.install`, `kubeadm.init`.
+    pub kind: &'static str,
+    /// One line for a person: "write /etc/containerd/config.toml".
+    pub what: String,
+    pub work: Work,
+    /// The longest that it may take, in seconds; it is ended then.
+    pub timeout_s: u32,
+}
+
+/// Where an op works.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// POSIX text run as root in the node's batch (`set -eu` is on; standard input is `/dev/null`). Late inputs lie as
+    /// files of mode 0600 under `$KB_IN`, named as [`Late`] says.
+    Node { script: String, inputs: Vec<Late> },
+    /// A call of the Kubernetes API by the operator's program.
+    Cluster(ClusterOp),
+}
+
+/// What cannot be known when planning: a closed list. Each is shown as "known after STEP".
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Late {
+    /// The authorities with their keys: `pki/ca.crt`, `pki/ca.key`, `pki/front-proxy-ca.crt`, `…key`, `pki/etcd/ca.crt`,
+    /// `…key`, `pki/sa.key`, `pki/sa.pub`.
+    SharedPki,
+    /// The cluster's authority, certificate only: `ca.crt`.
+    ClusterCa,
+    /// `cluster.toml`: cluster id, name, digest of the authority's public key.
+    Identity,
+    /// A bootstrap token: `token` (the text `abcdef.0123456789abcdef`).
+    JoinToken,
+}
+
+/// Calls of the Kubernetes API. Objects are changed by server-side apply or patch, never by replacing a typed read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ClusterOp {
+    /// Server-side apply of every document in a YAML text, in order. `set` names it: `flannel`, `kube-router`.
+    Apply { set: String, yaml: String },
+    /// Write ConfigMap `kube-system/kbootstrap` from the run's identity.
+    WriteIdentity,
+    /// Labels (`None` removes) and taints as the inventory has them, for keys that we own.
+    PatchNode { node: NodeName, labels: Vec<(String, Option<String>)>, taints: Option<Vec<NodeTaint>> },
+    /// Restart CoreDNS's rollout if its replicas share a node.
+    SpreadCoredns,
+    /// Remove bootstrap tokens that a run of ours made.
+    DeleteTokens,
+    /// Wait until every named condition holds; fails with those that do not.
+    Prove { nodes: Vec<NodeName>, control_planes: Vec<NodeName> },
+}
+
+/// A taint as the API has it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct NodeTaint {
+    pub key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    pub effect: String,
+}
+
+impl Op {
+    /// SHA-256 (hex) over all that the op is: its kind, its text or call, the names of its late inputs.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        let mut part = |text: &str| {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        };
+        part(self.kind);
+        part(&self.what);
+        match &self.work {
+            Work::Node { script, inputs } => {
+                part("node");
+                part(script);
+                part(&format!("{inputs:?}"));
+            }
+            Work::Cluster(call) => {
+                part("cluster");
+                part(&format!("{call:?}"));
+            }
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

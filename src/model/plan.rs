@@ -1,0 +1,198 @@
+//! The plan: one chain per node and one for the cluster, every step in it, satisfied or not. What is shown is what
+//! is run; a plan is never recomputed inside a run.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::{
+    name::NodeName,
+    op::{Late, Op},
+    step::StepId,
+};
+
+/// All that a run will do, and all that it found right.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Node chains in the inventory's order, the cluster's chain last.
+    pub chains: Vec<Chain>,
+    /// What a person should know though nothing is done about it: a node of the cluster that the inventory lacks, an
+    /// unreachable worker.
+    pub notices: Vec<Notice>,
+}
+
+/// Whose chain it is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owner {
+    Node(NodeName),
+    Cluster,
+}
+
+/// The items of one owner, in playbook order.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    pub owner: Owner,
+    pub items: Vec<Item>,
+}
+
+/// One step of one owner, judged.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub step: StepId,
+    pub title: String,
+    pub verdict: Verdict,
+    /// Gates that must be open before this item's ops begin.
+    pub waits: Vec<Gate>,
+    /// The gate that opens when this item is done (or was satisfied).
+    pub opens: Option<Gate>,
+}
+
+/// What an observation says of a step.
+#[derive(Clone, Debug)]
+pub enum Verdict {
+    Satisfied,
+    /// Not as wanted, and these ops make it so.
+    Change(Change),
+    /// Looked at in the run, before any change: ops that change nothing.
+    Probe(Vec<Op>),
+    /// Not as wanted, and it is not ours to change: nothing is run while a plan has one of these.
+    Refused(Refusal),
+    /// The node did not answer; nothing is known of the step.
+    Unknown(String),
+}
+
+/// A change with what it shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Lines for a person: `- was`, `+ will be`, or a plain remark.
+    pub diff: Vec<String>,
+    pub ops: Vec<Op>,
+    /// Why somebody might be disturbed; such a change asks first.
+    pub disrupts: Option<String>,
+}
+
+/// Why a plan cannot be run, and the way out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    pub reason: String,
+    pub hint: String,
+}
+
+/// A remark on the whole plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Notice {
+    pub node: Option<NodeName>,
+    pub text: String,
+    pub hint: Option<String>,
+}
+
+/// The closed set of things a chain waits for. No free edges.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Gate {
+    /// Every chain's probes have passed.
+    AllPreflightPassed,
+    /// The first control plane's API server answers and init is done.
+    ApiAnswers,
+    /// This control plane's join is done: the next one may begin.
+    Turn(NodeName),
+    /// Every node chain has ended, well or not.
+    NodesSettled,
+}
+
+impl fmt::Display for Gate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Gate::AllPreflightPassed => f.write_str("preflight of every node"),
+            Gate::ApiAnswers => f.write_str("the API to answer"),
+            Gate::Turn(node) => write!(f, "the join of {node}"),
+            Gate::NodesSettled => f.write_str("every node"),
+        }
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Owner::Node(node) => write!(f, "{node}"),
+            Owner::Cluster => f.write_str("cluster"),
+        }
+    }
+}
+
+impl Verdict {
+    /// The ops that a run would perform.
+    pub fn ops(&self) -> &[Op] {
+        match self {
+            Verdict::Change(change) => &change.ops,
+            Verdict::Probe(ops) => ops,
+            Verdict::Satisfied | Verdict::Refused(_) | Verdict::Unknown(_) => &[],
+        }
+    }
+
+    pub fn is_change(&self) -> bool {
+        matches!(self, Verdict::Change(_))
+    }
+}
+
+impl Change {
+    /// The late inputs of all ops, each once.
+    pub fn late(&self) -> Vec<Late> {
+        let mut all: Vec<Late> = self
+            .ops
+            .iter()
+            .flat_map(|op| match &op.work {
+                super::op::Work::Node { inputs, .. } => inputs.clone(),
+                super::op::Work::Cluster(_) => Vec::new(),
+            })
+            .collect();
+        all.sort();
+        all.dedup();
+        all
+    }
+}
+
+impl Plan {
+    pub fn items(&self) -> impl Iterator<Item = (&Owner, &Item)> {
+        self.chains.iter().flat_map(|chain| chain.items.iter().map(move |item| (&chain.owner, item)))
+    }
+
+    /// Whether a run would change anything.
+    pub fn has_changes(&self) -> bool {
+        self.items().any(|(_, item)| item.verdict.is_change())
+    }
+
+    /// Every refusal, with whose it is.
+    pub fn refusals(&self) -> impl Iterator<Item = (&Owner, &Item, &Refusal)> {
+        self.items().filter_map(|(owner, item)| match &item.verdict {
+            Verdict::Refused(refusal) => Some((owner, item, refusal)),
+            _ => None,
+        })
+    }
+
+    /// Nodes that did not answer.
+    pub fn unknown(&self) -> Vec<&NodeName> {
+        self.chains
+            .iter()
+            .filter(|chain| chain.items.iter().any(|item| matches!(item.verdict, Verdict::Unknown(_))))
+            .filter_map(|chain| match &chain.owner {
+                Owner::Node(node) => Some(node),
+                Owner::Cluster => None,
+            })
+            .collect()
+    }
+
+    /// SHA-256 (hex) over owners, steps and op digests: equal for plans that do the same.
+    pub fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for (owner, item) in self.items() {
+            hash.update(format!("{owner}\0{}\0", item.step));
+            for op in item.verdict.ops() {
+                hash.update(op.digest());
+            }
+        }
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+}

@@ -1,1 +1,16 @@
 //! Pure types: newtypes that cannot hold invalid values, the cluster wanted, what was seen, and the plan between them.
+
+pub mod access;
+pub mod cluster;
+pub mod etcd;
+pub mod image;
+pub mod invalid;
+pub mod label;
+pub mod mode;
+pub mod name;
+pub mod net;
+pub mod node;
+pub mod package;
+pub mod release;
+pub mod timeout;
+pub mod version;

@@ -12,5 +12,7 @@ pub mod net;
 pub mod node;
 pub mod package;
 pub mod release;
+pub mod secret;
+pub mod ssh;
 pub mod timeout;
 pub mod version;

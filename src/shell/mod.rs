@@ -3,6 +3,7 @@
 //! Everything that runs on a node is text for `/bin/sh` (dash on Debian and Ubuntu). A value enters such text through
 //! [`quote`] or [`words`] and in no other way; a whole script leaves through [`wrap`].
 
+pub mod escape;
 mod quote;
 mod script;
 

@@ -1,1 +1,15 @@
-//! The four shared authorities of a cluster, made in memory.
+//! The four shared authorities of a cluster, made in memory and checked when read from a node.
+//!
+//! kubeadm makes every other certificate, on the node that needs it. What it takes over it hardly looks at: neither
+//! names and usages nor whether a key belongs to its certificate, so [`Authorities::parse`] does.
+
+mod authorities;
+mod check;
+mod error;
+mod file;
+mod generate;
+
+pub use authorities::{Authorities, Authority, Pair, SigningPair};
+pub use check::ca_sha256;
+pub use error::PkiError;
+pub use file::{SharedFile, SharedPath};

@@ -1,0 +1,82 @@
+//! Problems as a person reads them: the way of rustc, lines with carets.
+
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+
+use super::problem::{Problem, Problems, Span, boundary};
+
+impl Problems {
+    /// All problems with their lines, carets and hints, parted by empty lines. Colour is the caller's choice.
+    pub fn render(&self, colour: bool) -> String {
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let reports: Vec<String> = self.list().iter().map(|problem| self.render_one(problem, &renderer)).collect();
+        reports.join("\n\n")
+    }
+
+    fn render_one(&self, problem: &Problem, renderer: &Renderer) -> String {
+        let mut group = Group::with_title(Level::ERROR.primary_title(&problem.message));
+        if let Some(span) = &problem.span {
+            let label = (!problem.label.is_empty()).then_some(problem.label.as_str());
+            let mut snippet = Snippet::source(self.source())
+                .path(self.file())
+                .annotation(AnnotationKind::Primary.span(self.fitting(span)).label(label));
+            if let Some((other, label)) = &problem.other {
+                snippet =
+                    snippet.annotation(AnnotationKind::Context.span(self.fitting(other)).label(Some(label.as_str())));
+            }
+            group = group.element(snippet);
+        } else {
+            group = group.element(annotate_snippets::Origin::path(self.file()));
+        }
+        if let Some(hint) = &problem.hint {
+            group = group.element(Level::HELP.message(hint));
+        }
+        renderer.render(&[group])
+    }
+
+    /// The span within one line and on characters' boundaries: a caret under a whole multi-line value explains less
+    /// than one under its beginning.
+    fn fitting(&self, span: &Span) -> Span {
+        let source = self.source();
+        let start = boundary(source, span.start);
+        let end = boundary(source, span.end).max(start);
+        let line = source[start..end].find(['\n', '\r']).map_or(end, |newline| start + newline);
+        start..line.max(start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_line_caret_label_other_place_and_hint() {
+        let source = "a = 1\nb = 2\n";
+        let problem = Problem::at(6..7, "`b` again").label("here").other(0..1, "first here").hint("remove one");
+        let problems = Problems::new("x.toml", source, vec![problem, Problem::whole("too much")]).unwrap();
+        insta::assert_snapshot!(problems.render(false), @r"
+        error: too much
+        --> x.toml
+
+        error: `b` again
+         --> x.toml:2:1
+          |
+        1 | a = 1
+          | - first here
+        2 | b = 2
+          | ^ here
+          |
+          = help: remove one
+        ");
+    }
+
+    #[test]
+    fn odd_places_never_panic() {
+        let source = "é\r\n\"\"\"\nü";
+        for start in 0..20 {
+            for end in 0..20 {
+                let problems = Problems::new("x", source, vec![Problem::at(start..end, "m")]).unwrap();
+                assert!(problems.render(true).contains('m'));
+            }
+        }
+    }
+}

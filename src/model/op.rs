@@ -50,14 +50,17 @@ pub enum ClusterOp {
     Apply { set: String, yaml: String },
     /// Write ConfigMap `kube-system/kbootstrap` from the run's identity.
     WriteIdentity,
-    /// Labels (`None` removes) and taints as the inventory has them, for keys that we own.
+    /// The labels and taints that this program owns on a node. Labels: all that shall be (with a value) and those of
+    /// ours that shall go (`None`). Taints: all of ours that shall be; others of ours go, foreign ones (a kubelet's
+    /// `not-ready`) stay. `None` leaves taints alone. What is ours is remembered in two annotations of the node.
     PatchNode { node: NodeName, labels: Vec<(String, Option<String>)>, taints: Option<Vec<NodeTaint>> },
-    /// Restart CoreDNS's rollout if its replicas share a node.
+    /// Move one replica of CoreDNS if all of them share a node and another node could take one.
     SpreadCoredns,
     /// Remove bootstrap tokens that a run of ours made.
     DeleteTokens,
-    /// Wait until every named condition holds; fails with those that do not.
-    Prove { nodes: Vec<NodeName>, control_planes: Vec<NodeName> },
+    /// Wait until every named condition holds; fails with those that do not. With `probe` (an image), pods are started
+    /// that ask DNS and connect across nodes, and are removed after.
+    Prove { nodes: Vec<NodeName>, control_planes: Vec<NodeName>, probe: Option<String> },
 }
 
 /// A taint as the API has it.

@@ -1,0 +1,3 @@
+# shellcheck shell=bash
+known_variants() { echo root-only; }
+apply_variants() { :; }

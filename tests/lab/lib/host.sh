@@ -1,11 +1,11 @@
 # shellcheck shell=bash
 # Sourced after common.sh: the programs that the lab needs on the machine it runs on.
 
-# COMMAND:PACKAGE of Debian. A command in a sbin folder is looked for there too.
+# COMMAND:PACKAGE or /FILE:PACKAGE of Debian.
 HOST_TOOLS="debootstrap:debootstrap systemd-nspawn:systemd-container nginx:nginx-light docker-registry:docker-registry
   dnsmasq:dnsmasq-base dpkg-scanpackages:dpkg-dev apt-ftparchive:apt-utils skopeo:skopeo gpg:gnupg openssl:openssl
   mkfs.ext4:e2fsprogs losetup:mount conntrack:conntrack ipset:ipset iptables:iptables socat:socat jq:jq python3:python3
-  gcc:gcc curl:curl ip:iproute2 ssh:openssh-client unshare:util-linux"
+  gcc:gcc /usr/include/stdio.h:libc6-dev curl:curl ip:iproute2 ssh:openssh-client unshare:util-linux"
 # Started by their packages; the lab runs programs of its own on a network of its own, never these.
 HOST_SERVICES="nginx:nginx-light docker-registry:docker-registry"
 
@@ -13,7 +13,7 @@ HOST_SERVICES="nginx:nginx-light docker-registry:docker-registry"
 need_host_tools() {
   local tool missing=() PATH=$PATH:/usr/sbin:/sbin
   for tool in $HOST_TOOLS; do
-    command -v "${tool%%:*}" > /dev/null || missing+=("${tool##*:}")
+    command -v "${tool%%:*}" > /dev/null || [ -e "/${tool%%:*}" ] || missing+=("${tool##*:}")
   done
   # Nothing of it can run by itself here; nodes and images take files out of it.
   [ ${#missing[@]} -gt 0 ] || return 0

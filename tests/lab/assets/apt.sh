@@ -1,0 +1,19 @@
+# shellcheck shell=bash
+# Sourced by the recipes that download Debian packages: apt of the nodes' root, in a throwaway layer over it.
+work=$(mktemp -d "$OUT/.work.XXXX")
+trap 'umount "$work/root" 2> /dev/null; rm -rf "$work"' EXIT
+mkdir "$work"/{upper,overlay,root}
+mount -t overlay overlay -o "lowerdir=$ASSET_ROOT,upperdir=$work/upper,workdir=$work/overlay" "$work/root"
+cp -L /etc/resolv.conf "$work/root/etc/resolv.conf"
+mkdir "$work/root/empty"
+: > "$work/root/empty/status"
+echo 'deb http://deb.debian.org/debian bookworm main' > "$work/root/etc/apt/sources.list"
+in_apt() { chroot "$work/root" apt-get -y -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=3 "$@"; }
+in_apt update
+
+# download PACKAGE…: with all they need that the root lacks. What apt only recommends stays away; the recipe's files land
+# in /var/cache/apt/archives of the layer.
+download() { in_apt install --download-only --no-install-recommends "$@"; }
+# download_whole PACKAGE…: the same for an empty system.
+download_whole() { download -o Dir::State::status=/empty/status "$@"; }
+archives=$work/root/var/cache/apt/archives

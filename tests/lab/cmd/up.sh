@@ -6,6 +6,7 @@
 . "$LAB_DIR/node/lab.sh"
 . "$LAB_DIR/node/write.sh"
 . "$LAB_DIR/node/down.sh"
+. "$LAB_DIR/node/save.sh"
 . "$LAB_DIR/node/variants.sh"
 
 help() {
@@ -17,14 +18,17 @@ Boots nodes cp1… and w1… and waits until they answer on ssh. What the lab se
   --control-planes N    how many control planes (default 3)
   --workers N           how many workers (default 2)
   --id NAME             the lab's name (default "lab"): several stand side by side
-  --variant NODE=V,…    makes a node unlike the others; NODE may be `all`; may be given again (`lab variants` lists them)
+  --variant NODE=V,…    makes a node unlike the others; NODE may be `all`; may be given again (below)
   --subnets N           1, or 2 routed subnets with every second node in the other (default 1)
   --strict-sources      the network drops packets whose source is not the sending node's address, as clouds do
   --disk SIZE           size of each node's disk, of which only what is used takes space (default 20G)
   --restore NAME        boots from disks that `lab save NAME` kept; its nodes are those of the saved lab
   --kubernetes VERSION  for the inventory (default 1.30.14)
   --owner PID           `lab down --orphans` removes the lab once this process is gone
+
+Variants:
 HELP
+  summarize_variants
 }
 
 control_planes=3 workers=2 subnets=1 strict=0 disk=20G restore='' kubernetes=1.30.14 owner='' variants=()
@@ -85,8 +89,16 @@ chmod 755 "$STATE"
 echo $$ > "$STATE/up.pid"
 if [ -n "$owner" ]; then process_identity "$owner" > "$STATE/owner" || die "--owner $owner: there is no such process"; fi
 
-if [ -n "$restore" ]; then cp "$(save_folder "$restore")/nodes" "$STATE/nodes"; else write_nodes > "$STATE/nodes"; fi
-write_variants "${variants[@]}"
+if [ -n "$restore" ]; then
+  [ ${#variants[@]} = 0 ] || usage_error "saved disks keep their variants: --restore goes without --variant"
+  cp "$(save_folder "$restore")"/{nodes,shape} "$STATE/"
+  read -r subnets strict < "$STATE/shape"
+  restore_disks "$restore"
+else
+  write_nodes > "$STATE/nodes"
+  echo "$subnets $strict" > "$STATE/shape"
+  write_variants "${variants[@]}"
+fi
 asset root > "$STATE/root"
 write_keys
 write_ssh_config
@@ -95,7 +107,7 @@ write_inventory
 network_make "$subnets" "$strict"
 services_start
 for node in $(node_names); do
-  if [ -n "$restore" ]; then disk_copy "$(save_folder "$restore")/$node.img" "$STATE/node/$node/disk.img"; else disk_make "$node" "$disk"; fi
+  [ -n "$restore" ] || disk_make "$node" "$disk"
   boot "$node"
 done
 # shellcheck disable=SC2046

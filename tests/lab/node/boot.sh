@@ -37,6 +37,26 @@ node_state() {
   fi
 }
 
+running_nodes() { for node in $(node_names); do if node_runs "$node"; then echo "$node"; fi; done; }
+
+# start_nodes WAIT NODE…: a node that is cut off cannot be waited for
+start_nodes() {
+  local wait=$1 node start=$EPOCHREALTIME
+  local waited=()
+  shift
+  for node; do
+    if node_runs "$node"; then
+      say "$node is on already"
+    else
+      power_off "$node"
+      boot "$node"
+      [ "$wait" = 0 ] || [ -f "$STATE/node/$node/cut" ] || waited+=("$node")
+    fi
+  done
+  [ ${#waited[@]} = 0 ] || wait_for_ssh 60 "${waited[@]}"
+  say "Booted after $(seconds_since "$start") s: $*"
+}
+
 # leader NODE: the pid of the node's systemd, as the machine sees it
 leader() {
   local pid
@@ -57,9 +77,10 @@ inside() {
   nsenter -t "$pid" --mount --uts --ipc --net --pid -- "$@"
 }
 
-# answers NODE: its sshd greets. A banner, and not only an open port.
+# answers NODE: someone can log in. An open port is not enough, for a booting system turns its users away.
 answers() {
-  in_lab timeout 2 bash -c 'exec 3<> "/dev/tcp/$0/22" && IFS= read -r line <&3 && [[ $line == SSH-* ]]' "$(node_address "$1")" 2> /dev/null
+  in_lab timeout 5 bash -c 'exec 3<> "/dev/tcp/$0/22"' "$(node_address "$1")" 2> /dev/null \
+    && in_lab ssh -F "$STATE/ssh_config" -o ConnectTimeout=5 -o BatchMode=yes "$1" true > /dev/null 2>&1 < /dev/null
 }
 
 # wait_for_ssh SECONDS NODE…: fails and shows the console of the first node that does not answer in time

@@ -7,7 +7,10 @@ give_identity() {
   # Keys at every boot: a disk that was saved in another lab must answer to this one's.
   install -m 600 "$dir"/hostkeys/ssh_host_*_key "$root/etc/ssh/"
   install -m 644 "$dir"/hostkeys/ssh_host_*_key.pub "$root/etc/ssh/"
-  authorize "$root/home/ubuntu"
+  for home in "$root/home/ubuntu" "$root/root"; do
+    # No user in the one case, no login with a key in the other.
+    if [ -d "$home" ] && { [ "$home" != "$root/root" ] || [ -d "$home/.ssh" ]; }; then authorize "$home"; fi
+  done
   # The rest once: from then on it is the node's, and the program under test may change it.
   [ ! -e "$disk/identity" ] || return 0
   echo "$NODE" > "$root/etc/hostname"

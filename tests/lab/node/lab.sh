@@ -68,6 +68,19 @@ need_node() {
   node_field "$1" 1 > /dev/null || usage_error "lab \`$ID\` has no node \`$1\`; it has $(node_names | xargs)"
 }
 
+need_nodes() {
+  local node
+  [ $# -gt 0 ] || need_node ""
+  for node; do need_node "$node"; done
+}
+
+need_other() {
+  need_node "$2"
+  [ "$1" != "$2" ] || usage_error "$1 cannot be cut from itself"
+}
+
+need_power() { node_runs "$1" || die "node $1 is off (\`lab start --id $ID $1\`)"; }
+
 # Commands that change a lab take turns, and run in its cgroup, so that `down` ends them like all else.
 begin_change() {
   need_root

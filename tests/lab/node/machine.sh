@@ -15,8 +15,9 @@ mount -o loop,noatime,discard,nobarrier "$dir/disk.img" "$disk"
 mkdir -p "$disk"/{upper,work,containerd,docker,kubelet}
 mount -t overlay overlay -o "lowerdir=$lower,upperdir=$disk/upper,workdir=$disk/work" "$root"
 give_identity "$root" "$disk"
-apply_variants "$root"
-export SYSTEMD_SECCOMP=0 SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 SYSTEMD_NSPAWN_USE_CGNS=1
+apply_variants "$root" "$disk"
+# A virtual machine's /tmp is on its disk.
+export SYSTEMD_NSPAWN_TMPFS_TMP=0 SYSTEMD_SECCOMP=0 SYSTEMD_NSPAWN_API_VFS_WRITABLE=1 SYSTEMD_NSPAWN_USE_CGNS=1
 # An overlay cannot be stacked on the node's own: runtimes and kubelet get plain folders of the same disk.
 exec systemd-nspawn --quiet --directory="$root" --machine="$ID-$NODE" --hostname="$NODE" --boot --register=no --keep-unit \
   --resolv-conf=off --timezone=off --network-namespace-path="/run/netns/$NETNS-$NODE" --capability=all --bind=/dev/kmsg \

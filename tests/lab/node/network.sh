@@ -21,7 +21,11 @@ network_make() {
   # Bridged packets shall not pass the lab's own IP rules, and broken links are cut on the bridge itself.
   in_lab sysctl -qw net.bridge.bridge-nf-call-iptables=0 2> /dev/null || true
   in_lab nft -f - <<< "
-    table bridge faults { chain forward { type filter hook forward priority 0; }; }
+    table bridge faults {
+      chain forward { type filter hook forward priority 0; }
+      chain input { type filter hook input priority 0; }
+      chain output { type filter hook output priority 0; }
+    }
     table bridge sources { chain prerouting { type filter hook prerouting priority -300; }; }
     table ip faults { chain forward { type filter hook forward priority 0; }; }"
   if [ "$strict" = 1 ]; then touch "$STATE/strict-sources"; fi
@@ -33,7 +37,8 @@ network_attach() {
   address=$(node_field "$node" 2) subnet=$(node_field "$node" 5)
   bridge=$ID-br$subnet
   ip netns add "$ns"
-  in_lab ip link add "$link" type veth peer name eth0 netns "$ns"
+  # A machine keeps its hardware address over a reboot; with a new one, its peers would not find it for half a minute.
+  in_lab ip link add "$link" type veth peer name eth0 address "$(printf '02:00:0a:4d:%02x:%02x' "$subnet" "${address##*.}")" netns "$ns"
   in_lab ip link set "$link" master "$bridge" up
   ip -n "$ns" addr add "$address/24" dev eth0
   ip -n "$ns" link set lo up
@@ -61,8 +66,24 @@ network_cut() {
 network_heal() {
   rm -f "$STATE/node/$1/cut"
   in_lab ip link set "$ID-$1" master "$ID-br$(node_field "$1" 5)"
+  network_heal_lab "$1"
   remove_rules bridge faults forward "\"$ID-$1\""
   remove_rules ip faults forward "$(node_address "$1" | sed 's/\./\\./g')"
+}
+
+# The lab itself: whoever runs the program, and the services
+LAB_ADDRESSES='{ 10.77.0.1, 10.77.0.2, 10.77.0.3, 10.77.1.1 }'
+
+network_cut_lab() {
+  network_heal_lab "$1"
+  in_lab nft -f - << RULES
+    add rule bridge faults input iifname $ID-$1 ether type ip ip daddr $LAB_ADDRESSES drop
+    add rule bridge faults output oifname $ID-$1 ether type ip ip saddr $LAB_ADDRESSES drop
+RULES
+}
+network_heal_lab() {
+  remove_rules bridge faults input "\"$ID-$1\""
+  remove_rules bridge faults output "\"$ID-$1\""
 }
 
 # Between two nodes only; everyone else reaches both.

@@ -1,14 +1,16 @@
 # shellcheck shell=bash
 # The files of a lab's state folder that its user reads.
 
-# The nodes, as lab.sh says. Zones in turn, so that a spread over zones has something to spread over.
+# The nodes, as lab.sh says. Zones in turn, so that a spread over zones has something to spread over; subnets, too.
 write_nodes() {
-  local i zones=(a b c)
+  local i zones=(a b c) subnet=0
   for ((i = 1; i <= control_planes; i++)); do
-    echo "cp$i 10.77.$(((i - 1) % subnets)).$((10 + i)) control-plane ${zones[(i - 1) % 3]} $(((i - 1) % subnets))"
+    echo "cp$i 10.77.$subnet.$((10 + i)) control-plane ${zones[(i - 1) % 3]} $subnet"
+    subnet=$(((subnet + 1) % subnets))
   done
   for ((i = 1; i <= workers; i++)); do
-    echo "w$i 10.77.$(((i - 1) % subnets)).$((20 + i)) worker ${zones[(i - 1) % 3]} $(((i - 1) % subnets))"
+    echo "w$i 10.77.$subnet.$((20 + i)) worker ${zones[(i - 1) % 3]} $subnet"
+    subnet=$(((subnet + 1) % subnets))
   done
 }
 

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::{mode::Mode, op::Late, timeout::Timeout};
+
 /// The public name of a step, such as `runtime.config`: stage, dot, name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -32,7 +34,27 @@ pub struct Step {
     pub id: StepId,
     /// What a person reads: "containerd configuration".
     pub title: String,
+    /// On which machines it belongs: what only the machine itself can tell.
+    pub only: Only,
     pub kind: StepKind,
+}
+
+/// The part of a step's `when` that is decided by a machine's facts; empty lists mean any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Only {
+    /// `debian`, `ubuntu`, or with the version: `ubuntu-24.04`.
+    pub os: Vec<String>,
+    /// Debian's words: `amd64`, `arm64`.
+    pub arch: Vec<String>,
+}
+
+impl Only {
+    /// Whether a machine with this operating system is meant.
+    pub fn fits(&self, os: &super::facts::Os) -> bool {
+        let versioned = format!("{}-{}", os.id, os.version);
+        (self.os.is_empty() || self.os.iter().any(|wanted| *wanted == os.id || *wanted == versioned))
+            && (self.arch.is_empty() || self.arch.contains(&os.arch))
+    }
 }
 
 /// The closed list of step kinds; `kind/` has one file for each.
@@ -42,21 +64,22 @@ pub enum StepKind {
     Directory(Directory),
     /// Lines that we own inside a file that we do not.
     Block(Block),
-    Packages(Packages),
+    /// All of them in one transaction of apt.
+    Packages(Vec<PackageWish>),
     Repository(Repository),
     Service(Service),
-    Sysctls(Vec<(String, String)>),
+    Sysctls(Sysctls),
     Modules(Vec<String>),
     /// No swap: none active, none in fstab, no unit that brings it back.
     SwapOff,
+    Time(Time),
     /// Images present in the runtime's `k8s.io` namespace.
     Images(Vec<String>),
     /// A condition on the facts, looked at before anything is changed.
     Assert(Assert),
     /// Something reached out to before anything is changed, only when the plan has a change that needs it.
     Probe(Probe),
-    /// A user's own script with its own check; exit status 0 of `check` means satisfied.
-    Script { check: String, run: String },
+    Script(Script),
     /// A verb of ours with a name of its own.
     Action(Action),
 }
@@ -66,7 +89,7 @@ pub enum StepKind {
 pub struct File {
     pub path: String,
     pub content: Content,
-    pub mode: u32,
+    pub mode: Mode,
     /// `user:group`.
     pub owner: String,
 }
@@ -75,16 +98,42 @@ pub struct File {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     Text(String),
-    /// Known only in the run: the name of a late input and of the file in it. `now` is the content if an
-    /// observation already tells it (the cluster lives), so that drift is judged.
-    Late { late: super::op::Late, name: String, now: Option<String> },
+    /// Known only in the run, or once the cluster lives.
+    Late(LateFile),
+}
+
+/// Files whose content cannot always be known when planning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LateFile {
+    /// The cluster's authority, certificate only.
+    ClusterCa,
+    /// The identity that every node of a cluster carries.
+    Identity,
+}
+
+impl LateFile {
+    /// The late input that holds it in a run.
+    pub const fn late(self) -> Late {
+        match self {
+            Self::ClusterCa => Late::ClusterCa,
+            Self::Identity => Late::Identity,
+        }
+    }
+
+    /// The file's name below `$KB_IN`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ClusterCa => "ca.crt",
+            Self::Identity => "cluster.toml",
+        }
+    }
 }
 
 /// A directory that shall exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directory {
     pub path: String,
-    pub mode: u32,
+    pub mode: Mode,
     pub owner: String,
 }
 
@@ -95,52 +144,109 @@ pub struct Block {
     /// The name in the marks: `# BEGIN kbootstrap NAME`.
     pub name: String,
     pub lines: Vec<String>,
+    /// A file that is not there is left so; without this it is made.
+    pub optional: bool,
 }
 
-/// Debian packages at wanted versions.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packages {
-    pub packages: Vec<Package>,
-    /// Held afterwards, so that an unattended upgrade never moves them.
-    pub hold: bool,
-}
-
-/// One wanted package.
+/// A Debian package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
     pub name: String,
-    /// The exact version; any where absent.
+    /// The exact version, or its beginning with `*`; any where absent.
     pub version: Option<String>,
 }
 
-/// An apt source with its keyring.
+/// A package as a step wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PackageWish {
+    pub package: Package,
+    /// Held afterwards, so that an unattended upgrade never moves it.
+    pub hold: bool,
+    /// Not wanted where something else already does the same.
+    pub unless: Option<Unless>,
+}
+
+/// What makes a package needless on a machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unless {
+    /// A time daemon runs, or the clock is not the machine's own.
+    TimeKept,
+}
+
+/// An apt source with its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repository {
     /// File name stem under `/etc/apt/sources.list.d` and `/etc/apt/keyrings`.
     pub name: String,
-    /// The line after `deb [signed-by=…]`: URL and suite.
+    /// What stands after `deb [signed-by=…]`: URL and suite.
     pub source: String,
     pub key_url: String,
-    /// The full fingerprint of the signing key, 40 hex digits; any other key is refused.
+    /// The full fingerprint of the signing key, 40 hex digits in upper case; any other key is refused.
     pub fingerprint: String,
 }
 
-/// A systemd unit that shall be enabled and (where `running`) active, and restarted when what it read changed.
+/// A systemd unit and what it shall be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Service {
+    /// With its suffix: `containerd.service`.
     pub unit: String,
-    /// `false` for kubelet before init: enabled, and it may crash-loop.
-    pub running: bool,
+    pub state: ServiceState,
     /// Files whose change makes a restart due; the stamp `/var/lib/kbootstrap/stamps/<unit>` holds the digest of
     /// what it was last restarted with.
-    pub watches: Vec<String>,
+    pub watches: Vec<Watch>,
     /// `reload` keeps connections where the daemon can; else restart.
     pub reload: bool,
     /// POSIX text that must succeed before a restart or reload (haproxy -c).
     pub check: Option<String>,
 }
 
-/// Conditions on facts. Each has its reason and way out in `kind/assert.rs`.
+/// What a unit shall be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceState {
+    /// Enabled and active.
+    Running,
+    /// Enabled; whether it runs is somebody else's affair (kubelet before it joined).
+    Enabled,
+    /// Masked before its package is installed, so that it never starts. A unit that is there already is somebody's
+    /// own, and is left alone.
+    Masked,
+}
+
+/// A file whose change makes a restart due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Watch {
+    pub path: String,
+    /// What an earlier step of the same node puts there; absent where the file is not ours.
+    pub wanted: Option<Content>,
+}
+
+/// Kernel parameters by their dotted names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sysctls {
+    /// Exactly this value.
+    pub exact: Vec<(String, String)>,
+    /// This value or more: a machine that was given more keeps it.
+    pub at_least: Vec<(String, u64)>,
+}
+
+/// A clock that is kept right.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Time {
+    /// Servers to ask; empty where the distribution's own are kept.
+    pub servers: Vec<String>,
+}
+
+/// A user's own script with its own check.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Script {
+    /// Read-only POSIX text; exit status 0 means satisfied.
+    pub check: String,
+    /// POSIX text that makes it so.
+    pub run: String,
+    pub timeout: Timeout,
+}
+
+/// Conditions on facts. Each has its reason and way out in `kind/assert/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Assert {
@@ -175,13 +281,12 @@ pub enum Probe {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Shared authorities on the first control plane.
+    /// Shared authorities on the leading control plane.
     Pki,
+    /// On the leading control plane: the whole of init, and the late phases that an init which died lacks.
     KubeadmInit,
     /// Control plane or worker, by the node's role.
     KubeadmJoin,
-    /// Addons and late phases of init that a half-done init lacks.
-    KubeadmFinish,
     /// Labels and taints of a node.
     NodeLabels,
     /// ConfigMap `kube-system/kbootstrap`.

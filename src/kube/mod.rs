@@ -1,1 +1,19 @@
-//! The Kubernetes API and etcd, reached over SSH.
+//! The Kubernetes API over SSH streams: a client, the view of a cluster, and what that view means.
+
+mod admin_conf;
+mod ask;
+mod classify;
+mod client;
+mod error;
+mod link;
+pub(crate) mod partial;
+pub(crate) mod view;
+pub(crate) mod watch;
+
+pub use admin_conf::AdminConf;
+pub use ask::ask;
+pub use classify::{Answer, Sight, classify};
+pub use client::client;
+pub use error::KubeError;
+pub use link::{Link, Route};
+pub use view::{FIELD_MANAGER, IDENTITY_KEY, IDENTITY_MAP, SYSTEM, TOKEN_DESCRIPTION, view};

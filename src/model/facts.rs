@@ -142,6 +142,9 @@ pub struct Etcd {
     pub db_bytes: u64,
     pub version: String,
     pub alarms: Vec<String>,
+    /// Whether key `/registry/configmaps/kube-system/kubeadm-config` is there, asked with quorum (`/v3/kv/range`,
+    /// `count_only`); absent where no answer came. It tells a half-done init where the API server does not run.
+    pub kubeadm_config: Option<bool>,
 }
 
 /// One member of etcd.

@@ -52,7 +52,7 @@ pub struct Live {
     pub coredns: Option<Rollout>,
     /// CoreDNS's pods by their names.
     pub coredns_pods: BTreeMap<String, PodSeen>,
-    /// DaemonSets that the cluster needs, by `namespace/name`: kube-proxy, and those among [`Live::objects`].
+    /// DaemonSets that the cluster needs, by `namespace/name`: kube-proxy, and those that this program applied.
     pub daemon_sets: BTreeMap<String, Rollout>,
     /// Bootstrap tokens of ours (ids) that still exist.
     pub tokens: Vec<String>,

@@ -1,0 +1,134 @@
+//! The way to an API server: an SSH connection to one control plane, and another where that one fails.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::Mutex;
+
+use crate::model::{cluster::API_SERVER_PORT, name::NodeName, ssh::SshTarget};
+use crate::transport::{Connector, Dial, Effect, Limits, Output, Script, Stream, TransportError};
+
+/// A control plane and how SSH reaches it.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub node: NodeName,
+    pub target: SshTarget,
+}
+
+/// Connections to control planes for work with the API. They are its own, apart from those that a run has for a node's
+/// work, so that neither takes the other's two sessions: one session is the API's stream, one is for scripts.
+///
+/// One connection is kept at a time, to the control plane that served last.
+pub struct Link {
+    connector: Arc<dyn Connector>,
+    routes: Vec<Route>,
+    /// Index of the control plane that is asked first.
+    first: AtomicUsize,
+    open: Mutex<Option<(usize, Arc<dyn Effect>)>>,
+}
+
+impl Link {
+    /// A link by these routes, the likeliest to serve first. Nothing is opened yet.
+    pub fn new(connector: Arc<dyn Connector>, routes: Vec<Route>) -> Self {
+        Self { connector, routes, first: AtomicUsize::new(0), open: Mutex::new(None) }
+    }
+
+    /// The routes in the order in which they are to be tried now.
+    pub(super) fn order(&self) -> Vec<usize> {
+        let (count, first) = (self.routes.len(), self.first.load(Ordering::Relaxed));
+        (0..count).map(|step| (first + step) % count).collect()
+    }
+
+    pub(super) fn node(&self, route: usize) -> &NodeName {
+        &self.routes[route].node
+    }
+
+    /// The control plane that is asked first: the one that served last.
+    pub fn current(&self) -> Option<&NodeName> {
+        self.routes.get(self.first.load(Ordering::Relaxed)).map(|route| &route.node)
+    }
+
+    /// Asks this control plane first from now on; a name that is no route is ignored.
+    pub fn prefer(&self, node: &NodeName) {
+        if let Some(route) = self.routes.iter().position(|route| route.node == *node) {
+            self.serves(route);
+        }
+    }
+
+    /// Asks the next control plane first from now on.
+    pub fn move_on(&self) {
+        if let Some(&next) = self.order().get(1) {
+            self.serves(next);
+        }
+    }
+
+    pub(super) fn serves(&self, route: usize) {
+        self.first.store(route, Ordering::Relaxed);
+    }
+
+    /// A stream to the API server of a control plane.
+    pub(super) async fn dial(&self, route: usize) -> Result<Stream, TransportError> {
+        let to = || Dial::Loopback { port: API_SERVER_PORT };
+        let (effect, fresh) = self.effect(route).await?;
+        match effect.dial(to()).await {
+            // The kept connection may have died long ago.
+            Err(_) if !fresh => self.reopen(route).await?.dial(to()).await,
+            outcome => outcome,
+        }
+    }
+
+    /// Runs a script on the first control plane that can be reached, and says on which.
+    ///
+    /// # Errors
+    /// The last control plane's error, where none could be reached; [`None`] where there is no route at all.
+    pub async fn run(&self, script: &Script, limits: Limits) -> Result<(NodeName, Output), Option<TransportError>> {
+        let mut last = None;
+        for route in self.order() {
+            match self.run_by(route, script, limits).await {
+                Ok(output) => return Ok((self.node(route).clone(), output)),
+                Err(error) => last = Some(error),
+            }
+        }
+        Err(last)
+    }
+
+    /// Runs a script on this control plane.
+    ///
+    /// # Errors
+    /// [`None`] where it is no route, else the transport's.
+    pub async fn run_on(
+        &self,
+        node: &NodeName,
+        script: &Script,
+        limits: Limits,
+    ) -> Result<Output, Option<TransportError>> {
+        let route = self.routes.iter().position(|route| route.node == *node).ok_or(None)?;
+        self.run_by(route, script, limits).await.map_err(Some)
+    }
+
+    async fn run_by(&self, route: usize, script: &Script, limits: Limits) -> Result<Output, TransportError> {
+        let (effect, fresh) = self.effect(route).await?;
+        match effect.run(script, limits).await {
+            Err(_) if !fresh => self.reopen(route).await?.run(script, limits).await,
+            outcome => outcome,
+        }
+    }
+
+    /// The connection to a control plane, and whether it was opened just now.
+    async fn effect(&self, route: usize) -> Result<(Arc<dyn Effect>, bool), TransportError> {
+        let mut open = self.open.lock().await;
+        if let Some((to, effect)) = &*open
+            && *to == route
+        {
+            return Ok((Arc::clone(effect), false));
+        }
+        let effect = self.connector.connect(&self.routes[route].target).await?;
+        *open = Some((route, Arc::clone(&effect)));
+        Ok((effect, true))
+    }
+
+    async fn reopen(&self, route: usize) -> Result<Arc<dyn Effect>, TransportError> {
+        *self.open.lock().await = None;
+        Ok(self.effect(route).await?.0)
+    }
+}

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::model::mode::Mode;
 use crate::model::secret::Secret;
 
 /// Name of a shared file below kubeadm's `certificatesDir`.
@@ -67,10 +68,10 @@ impl SharedPath {
 
     /// Permission bits as kubeadm sets them: certificates are public, keys are root's, and so is `sa.pub`, which
     /// kubeadm writes by the same call as a key.
-    pub const fn mode(self) -> u32 {
+    pub const fn mode(self) -> Mode {
         match self {
-            Self::CaCrt | Self::FrontProxyCaCrt | Self::EtcdCaCrt => 0o644,
-            Self::CaKey | Self::FrontProxyCaKey | Self::EtcdCaKey | Self::SaKey | Self::SaPub => 0o600,
+            Self::CaCrt | Self::FrontProxyCaCrt | Self::EtcdCaCrt => Mode::PUBLIC,
+            Self::CaKey | Self::FrontProxyCaKey | Self::EtcdCaKey | Self::SaKey | Self::SaPub => Mode::PRIVATE,
         }
     }
 }

@@ -25,7 +25,7 @@ impl Authorities {
     ///
     /// # Errors
     /// Where the operating system gives no randomness.
-    pub fn generate(now: OffsetDateTime, rng: &mut (impl RngCore + CryptoRng)) -> Result<Self, PkiError> {
+    pub fn generate(now: OffsetDateTime, rng: &mut impl CryptoRng) -> Result<Self, PkiError> {
         let service_accounts = key_pair(Authority::ServiceAccounts)?;
         Ok(Self {
             kubernetes: authority(Authority::Kubernetes, now, rng)?,

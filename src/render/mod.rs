@@ -1,1 +1,27 @@
 //! Files of the nodes and manifests of the cluster, rendered from Rust types.
+//!
+//! Everything here is a pure function of the wanted cluster and one of its nodes. Structured configuration is built as
+//! values and written by a serializer, so no name or address of an inventory ever becomes syntax; what users merge into
+//! it comes last. Nothing secret is rendered: a token is [`kubeadm::TOKEN`], replaced on the node.
+
+pub mod containerd;
+pub mod crictl;
+pub mod endpoint;
+pub mod hosts;
+pub mod identity;
+pub mod images;
+pub mod kernel;
+pub mod kubeadm;
+pub mod network;
+pub mod packages;
+pub mod taints;
+pub mod value;
+
+mod extra_args;
+mod merge;
+#[cfg(test)]
+mod sample;
+mod yaml;
+
+/// First line of every file that the program owns as a whole.
+pub(crate) const HEADER: &str = "# Written by kbootstrap, which writes it anew: change the inventory instead.\n";

@@ -1,0 +1,11 @@
+//! YAML text of values.
+
+use serde_json::Value;
+
+/// Several documents in one text, each begun by `---`.
+///
+/// # Panics
+/// Never: JSON values have only string keys, which is all that the serializer could object to.
+pub fn documents(values: &[Value]) -> String {
+    values.iter().map(|value| format!("---\n{}", serde_yaml_ng::to_string(value).expect("JSON is YAML"))).collect()
+}

@@ -64,6 +64,8 @@ pub struct Hardware {
     pub memory_bytes: u64,
     /// Active swap devices and files, from `/proc/swaps`.
     pub swaps: Vec<String>,
+    /// Lines of `/etc/fstab` that would bring swap back at the next boot, as they stand there.
+    pub fstab_swaps: Vec<String>,
 }
 
 /// One file system.

@@ -55,13 +55,11 @@ pub fn words<S: AsRef<str>>(texts: impl IntoIterator<Item = S>) -> String {
 /// one as the first word), no reserved word, and no bare number (`2>file` would redirect).
 fn is_plain(text: &str) -> bool {
     const RESERVED: &[&str] = &[
-        "case", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in",
-        "select", "then", "time", "until", "while",
+        "case", "do", "done", "elif", "else", "esac", "fi", "for", "function", "if", "in", "select", "then", "time",
+        "until", "while",
     ];
     !text.is_empty()
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || b"_-./:@%+,".contains(&b))
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-./:@%+,".contains(&b))
         && !text.bytes().all(|b| b.is_ascii_digit())
         && !RESERVED.contains(&text)
 }
@@ -84,18 +82,12 @@ mod tests {
     }
 
     fn joined(texts: &[String]) -> Vec<u8> {
-        texts
-            .iter()
-            .flat_map(|text| text.bytes().chain([0]))
-            .collect()
+        texts.iter().flat_map(|text| text.bytes().chain([0])).collect()
     }
 
     #[test]
     fn plain_words_stay_readable() {
-        assert_eq!(
-            quote("/etc/kubernetes/pki/ca.crt"),
-            "/etc/kubernetes/pki/ca.crt"
-        );
+        assert_eq!(quote("/etc/kubernetes/pki/ca.crt"), "/etc/kubernetes/pki/ca.crt");
         assert_eq!(quote("kubeadm=1.30"), "'kubeadm=1.30'");
         assert_eq!(quote(""), "''");
         assert_eq!(quote("don't"), r"'don'\''t'");

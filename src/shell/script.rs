@@ -13,10 +13,7 @@ pub fn wrap(body: &str) -> String {
 /// The commands one after the other for as long as each succeeds: an and-list that keeps its meaning inside a larger
 /// one. Each command may have several lines.
 pub fn all_of<S: AsRef<str>>(commands: impl IntoIterator<Item = S>) -> String {
-    let parts: Vec<String> = commands
-        .into_iter()
-        .map(|command| format!("{{\n{}\n}}", command.as_ref()))
-        .collect();
+    let parts: Vec<String> = commands.into_iter().map(|command| format!("{{\n{}\n}}", command.as_ref())).collect();
     if parts.is_empty() {
         return ":".to_owned();
     }
@@ -53,10 +50,7 @@ mod tests {
 
     fn said(script: &str) -> (Option<i32>, String) {
         let out = sh(script);
-        (
-            out.status.code(),
-            String::from_utf8_lossy(&out.stdout).into_owned(),
-        )
+        (out.status.code(), String::from_utf8_lossy(&out.stdout).into_owned())
     }
 
     #[test]

@@ -1,0 +1,156 @@
+//! What a control plane's own programs say: etcd its members, the API server whether it is ready.
+
+use serde::Deserialize;
+
+use super::section::Section;
+use crate::model::{
+    etcd::EtcdLayout,
+    facts::{Etcd, EtcdMember},
+};
+
+/// The section's name.
+pub const NAME: &str = "control-plane";
+
+/// Text of a condition: whether there is anything to be asked. A worker never starts a process for this.
+pub fn condition() -> String {
+    let (_, key) = EtcdLayout::Stacked.client_certificate();
+    format!("{{ [ -e {key} ] || [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ]; }} && command -v curl >/dev/null")
+}
+
+/// Asks both over loopback with one process; writes each answer, then a line of its own with the HTTP status (000 where
+/// nothing answered within two seconds). `-k` only for the API server, which is told nothing and believed nothing.
+pub fn command() -> String {
+    let ca = EtcdLayout::Stacked.ca_certificate();
+    let (cert, key) = EtcdLayout::Stacked.client_certificate();
+    let etcd = format!("https://127.0.0.1:{}/v3", EtcdLayout::CLIENT_PORT);
+    // --noproxy: a proxy set for root's shell must not be asked for loopback. -q: nor root's own .curlrc.
+    // The member list asked for is the local one, which answers without quorum.
+    format!(
+        r"curl -q -s --noproxy '*' --max-time 2 --cacert {ca} --cert {cert} --key {key} -d '{{}}' -w '\n#%{{http_code}}\n' {etcd}/cluster/member/list {etcd}/maintenance/status --next -q -s --noproxy '*' --max-time 2 -k -o /dev/null -w '\n#%{{http_code}}\n' https://127.0.0.1:6443/readyz"
+    )
+}
+
+/// etcd's word and the status of `/readyz`; each absent where it did not answer, which may have any reason.
+pub fn parse(section: Option<&Section<'_>>) -> (Option<Etcd>, Option<u16>) {
+    let Some(section) = section else {
+        return (None, None);
+    };
+    let text = String::from_utf8_lossy(section.out);
+    let mut answers = Vec::new();
+    let mut body = String::new();
+    for line in text.lines() {
+        match line.strip_prefix('#').and_then(|code| code.parse::<u16>().ok()) {
+            Some(code) => answers.push((std::mem::take(&mut body), code)),
+            None => body.push_str(line),
+        }
+    }
+    let [(members, 200), (status, 200), ..] = &answers[..] else {
+        return (None, readyz(&answers));
+    };
+    let etcd = serde_json::from_str(members)
+        .ok()
+        .zip(serde_json::from_str(status).ok())
+        .and_then(|(members, status)| etcd(members, status));
+    (etcd, readyz(&answers))
+}
+
+fn readyz(answers: &[(String, u16)]) -> Option<u16> {
+    answers.get(2).map(|(_, code)| *code).filter(|&code| code != 0)
+}
+
+/// etcd's JSON writes 64-bit numbers as decimal text and leaves out what is zero, false or empty.
+#[derive(Deserialize)]
+struct MemberList {
+    members: Vec<RawMember>,
+}
+
+#[derive(Deserialize)]
+struct RawMember {
+    #[serde(rename = "ID")]
+    id: String,
+    #[serde(default)]
+    name: String,
+    #[serde(default, rename = "peerURLs")]
+    peer_urls: Vec<String>,
+    #[serde(default, rename = "isLearner")]
+    learner: bool,
+}
+
+#[derive(Deserialize)]
+struct Status {
+    header: Header,
+    version: String,
+    #[serde(default, rename = "dbSize")]
+    db_size: String,
+    #[serde(default)]
+    leader: String,
+    /// Alarms among others: `memberID:10501334649042878790 alarm:NOSPACE `.
+    #[serde(default)]
+    errors: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    member_id: String,
+}
+
+fn etcd(list: MemberList, status: Status) -> Option<Etcd> {
+    let member = |raw: RawMember| {
+        Some(EtcdMember { id: hex(&raw.id)?, name: raw.name, peer_urls: raw.peer_urls, learner: raw.learner })
+    };
+    let alarm = |error: &String| Some(error.split_once("alarm:")?.1.trim().to_owned());
+    Some(Etcd {
+        members: list.members.into_iter().map(member).collect::<Option<_>>()?,
+        leader: hex(&status.leader).filter(|leader| leader != "0"),
+        member: hex(&status.header.member_id)?,
+        db_bytes: status.db_size.parse().unwrap_or(0),
+        version: status.version,
+        alarms: status.errors.iter().filter_map(alarm).collect(),
+    })
+}
+
+/// As etcdctl prints ids.
+fn hex(decimal: &str) -> Option<String> {
+    decimal.parse::<u64>().ok().map(|id| format!("{id:x}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Composed after etcd 3.5.15's gateway, whose member list and status have these fields.
+    const MEMBERS: &str = r#"{"header":{"cluster_id":"14841639068965178418","member_id":"10276657743932975437","raft_term":"2"},"members":[{"ID":"10276657743932975437","name":"cp1","peerURLs":["https://10.77.0.11:2380"],"clientURLs":["https://10.77.0.11:2379"]},{"ID":"1234","peerURLs":["https://10.77.0.12:2380"],"isLearner":true}]}"#;
+    const STATUS: &str = r#"{"header":{"cluster_id":"14841639068965178418","member_id":"10276657743932975437","revision":"9","raft_term":"2"},"version":"3.5.15","dbSize":"2740224","leader":"10276657743932975437","raftIndex":"12","raftTerm":"2","raftAppliedIndex":"12","errors":["memberID:10276657743932975437 alarm:NOSPACE "],"dbSizeInUse":"1503232"}"#;
+
+    fn read(text: &str) -> (Option<Etcd>, Option<u16>) {
+        parse(Some(&Section { code: 0, out: text.as_bytes(), err: b"" }))
+    }
+
+    #[test]
+    fn a_member_with_an_alarm_and_a_learner_beside() {
+        let (etcd, readyz) = read(&format!("{MEMBERS}\n#200\n{STATUS}\n#200\n\n#200\n"));
+        let etcd = etcd.expect("answered");
+        assert_eq!(readyz, Some(200));
+        assert_eq!((etcd.member.as_str(), etcd.version.as_str()), ("8e9e05c52164694d", "3.5.15"));
+        assert_eq!(etcd.leader.as_deref(), Some("8e9e05c52164694d"));
+        assert_eq!((etcd.db_bytes, etcd.alarms), (2_740_224, vec!["NOSPACE".to_owned()]));
+        assert_eq!((etcd.members[0].name.as_str(), etcd.members[1].learner), ("cp1", true));
+        assert_eq!((etcd.members[1].id.as_str(), etcd.members[1].name.as_str()), ("4d2", ""));
+    }
+
+    #[test]
+    fn what_does_not_answer_is_absent() {
+        assert_eq!(read("\n#000\n\n#000\n\n#500\n"), (None, Some(500)));
+        assert_eq!(read(&format!("{MEMBERS}\n#200\n\n#000\n\n#000\n")), (None, None));
+        assert_eq!(read("not json\n#200\nneither\n#200\n\n#401\n"), (None, Some(401)));
+        assert_eq!(read(""), (None, None));
+        assert_eq!(parse(None), (None, None));
+    }
+
+    #[test]
+    fn no_quorum_means_no_leader() {
+        let status = STATUS.replace(r#""leader":"10276657743932975437","#, "");
+        let (etcd, _) = read(&format!("{MEMBERS}\n#200\n{status}\n#200\n\n#000\n"));
+        assert_eq!(etcd.expect("answered").leader, None);
+    }
+}

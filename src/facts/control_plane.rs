@@ -1,5 +1,6 @@
 //! What a control plane's own programs say: etcd its members, the API server whether it is ready.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 
 use super::section::Section;
@@ -17,16 +18,23 @@ pub fn condition() -> String {
     format!("{{ [ -e {key} ] || [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ]; }} && command -v curl >/dev/null")
 }
 
+/// Where the API server keeps ConfigMap `kube-system/kubeadm-config`.
+const KUBEADM_CONFIG: &str = "/registry/configmaps/kube-system/kubeadm-config";
+
 /// Asks both over loopback with one process; writes each answer, then a line of its own with the HTTP status (000 where
 /// nothing answered within two seconds). `-k` only for the API server, which is told nothing and believed nothing.
 pub fn command() -> String {
     let ca = EtcdLayout::Stacked.ca_certificate();
     let (cert, key) = EtcdLayout::Stacked.client_certificate();
     let etcd = format!("https://127.0.0.1:{}/v3", EtcdLayout::CLIENT_PORT);
-    // --noproxy: a proxy set for root's shell must not be asked for loopback. -q: nor root's own .curlrc.
-    // The member list asked for is the local one, which answers without quorum.
+    // -q: not root's own .curlrc; --noproxy: nor a proxy of root's environment.
+    let each = r"-q -s --noproxy '*' --max-time 2 -w '\n#%{http_code}\n'";
+    let member = format!("{each} --cacert {ca} --cert {cert} --key {key} -d");
+    let range = format!(r#"{{"key":"{}","count_only":true}}"#, STANDARD.encode(KUBEADM_CONFIG));
+    // The list and the status are the member's own and need no quorum; the key does.
     format!(
-        r"curl -q -s --noproxy '*' --max-time 2 --cacert {ca} --cert {cert} --key {key} -d '{{}}' -w '\n#%{{http_code}}\n' {etcd}/cluster/member/list {etcd}/maintenance/status --next -q -s --noproxy '*' --max-time 2 -k -o /dev/null -w '\n#%{{http_code}}\n' https://127.0.0.1:6443/readyz"
+        "curl {member} '{{}}' {etcd}/cluster/member/list {etcd}/maintenance/status --next {member} '{range}' {etcd}/kv/range \
+         --next {each} -k -o /dev/null https://127.0.0.1:6443/readyz"
     )
 }
 
@@ -44,18 +52,9 @@ pub fn parse(section: Option<&Section<'_>>) -> (Option<Etcd>, Option<u16>) {
             None => body.push_str(line),
         }
     }
-    let [(members, 200), (status, 200), ..] = &answers[..] else {
-        return (None, readyz(&answers));
-    };
-    let etcd = serde_json::from_str(members)
-        .ok()
-        .zip(serde_json::from_str(status).ok())
-        .and_then(|(members, status)| etcd(members, status));
-    (etcd, readyz(&answers))
-}
-
-fn readyz(answers: &[(String, u16)]) -> Option<u16> {
-    answers.get(2).map(|(_, code)| *code).filter(|&code| code != 0)
+    let readyz = answers.get(3).map(|(_, code)| *code).filter(|&code| code != 0);
+    let answer = |index: usize| answers.get(index).filter(|(_, code)| *code == 200).map(|(body, _)| body.as_str());
+    (etcd(answer(0), answer(1), answer(2)), readyz)
 }
 
 /// etcd's JSON writes 64-bit numbers as decimal text and leaves out what is zero, false or empty.
@@ -94,7 +93,20 @@ struct Header {
     member_id: String,
 }
 
-fn etcd(list: MemberList, status: Status) -> Option<Etcd> {
+/// The answer to a question for the number of keys.
+#[derive(Deserialize)]
+struct Range {
+    /// Always there, so that an answer of something else is not taken for "none".
+    #[serde(rename = "header")]
+    _header: Header,
+    #[serde(default)]
+    count: String,
+}
+
+fn etcd(members: Option<&str>, status: Option<&str>, range: Option<&str>) -> Option<Etcd> {
+    let list: MemberList = serde_json::from_str(members?).ok()?;
+    let status: Status = serde_json::from_str(status?).ok()?;
+    let range: Option<Range> = range.and_then(|range| serde_json::from_str(range).ok());
     let member = |raw: RawMember| {
         Some(EtcdMember { id: hex(&raw.id)?, name: raw.name, peer_urls: raw.peer_urls, learner: raw.learner })
     };
@@ -106,6 +118,7 @@ fn etcd(list: MemberList, status: Status) -> Option<Etcd> {
         db_bytes: status.db_size.parse().unwrap_or(0),
         version: status.version,
         alarms: status.errors.iter().filter_map(alarm).collect(),
+        kubeadm_config: range.map(|range| !matches!(range.count.as_str(), "" | "0")),
     })
 }
 
@@ -122,13 +135,17 @@ mod tests {
     const MEMBERS: &str = r#"{"header":{"cluster_id":"14841639068965178418","member_id":"10276657743932975437","raft_term":"2"},"members":[{"ID":"10276657743932975437","name":"cp1","peerURLs":["https://10.77.0.11:2380"],"clientURLs":["https://10.77.0.11:2379"]},{"ID":"1234","peerURLs":["https://10.77.0.12:2380"],"isLearner":true}]}"#;
     const STATUS: &str = r#"{"header":{"cluster_id":"14841639068965178418","member_id":"10276657743932975437","revision":"9","raft_term":"2"},"version":"3.5.15","dbSize":"2740224","leader":"10276657743932975437","raftIndex":"12","raftTerm":"2","raftAppliedIndex":"12","errors":["memberID:10276657743932975437 alarm:NOSPACE "],"dbSizeInUse":"1503232"}"#;
 
-    fn read(text: &str) -> (Option<Etcd>, Option<u16>) {
+    const HEADER: &str = r#""header":{"cluster_id":"1","member_id":"2","revision":"9","raft_term":"2"}"#;
+
+    fn read(answers: [(&str, u16); 4]) -> (Option<Etcd>, Option<u16>) {
+        let text: String = answers.iter().map(|(body, code)| format!("{body}\n#{code:03}\n")).collect();
         parse(Some(&Section { code: 0, out: text.as_bytes(), err: b"" }))
     }
 
     #[test]
     fn a_member_with_an_alarm_and_a_learner_beside() {
-        let (etcd, readyz) = read(&format!("{MEMBERS}\n#200\n{STATUS}\n#200\n\n#200\n"));
+        let found = format!(r#"{{{HEADER},"count":"1"}}"#);
+        let (etcd, readyz) = read([(MEMBERS, 200), (STATUS, 200), (&found, 200), ("", 200)]);
         let etcd = etcd.expect("answered");
         assert_eq!(readyz, Some(200));
         assert_eq!((etcd.member.as_str(), etcd.version.as_str()), ("8e9e05c52164694d", "3.5.15"));
@@ -136,21 +153,32 @@ mod tests {
         assert_eq!((etcd.db_bytes, etcd.alarms), (2_740_224, vec!["NOSPACE".to_owned()]));
         assert_eq!((etcd.members[0].name.as_str(), etcd.members[1].learner), ("cp1", true));
         assert_eq!((etcd.members[1].id.as_str(), etcd.members[1].name.as_str()), ("4d2", ""));
+        assert_eq!(etcd.kubeadm_config, Some(true));
     }
 
     #[test]
     fn what_does_not_answer_is_absent() {
-        assert_eq!(read("\n#000\n\n#000\n\n#500\n"), (None, Some(500)));
-        assert_eq!(read(&format!("{MEMBERS}\n#200\n\n#000\n\n#000\n")), (None, None));
-        assert_eq!(read("not json\n#200\nneither\n#200\n\n#401\n"), (None, Some(401)));
-        assert_eq!(read(""), (None, None));
+        assert_eq!(read([("", 0), ("", 0), ("", 0), ("", 500)]), (None, Some(500)));
+        assert_eq!(read([(MEMBERS, 200), ("", 0), ("", 0), ("", 0)]), (None, None));
+        assert_eq!(read([("not json", 200), ("neither", 200), ("", 200), ("", 401)]), (None, Some(401)));
+        assert_eq!(parse(Some(&Section { code: 0, out: b"", err: b"" })), (None, None));
         assert_eq!(parse(None), (None, None));
+    }
+
+    #[test]
+    fn only_etcd_itself_says_that_init_did_not_finish() {
+        let said = |body: &str, code| read([(MEMBERS, 200), (STATUS, 200), (body, code), ("", 0)]).0;
+        let said = |body: &str, code| said(body, code).expect("answered").kubeadm_config;
+        assert_eq!(said(&format!("{{{HEADER}}}"), 200), Some(false));
+        assert_eq!(said("{}", 200), None, "not an answer of etcd's");
+        assert_eq!(said(&format!("{{{HEADER}}}"), 503), None);
+        assert_eq!(said("", 0), None, "no quorum");
     }
 
     #[test]
     fn no_quorum_means_no_leader() {
         let status = STATUS.replace(r#""leader":"10276657743932975437","#, "");
-        let (etcd, _) = read(&format!("{MEMBERS}\n#200\n{status}\n#200\n\n#000\n"));
+        let (etcd, _) = read([(MEMBERS, 200), (&status, 200), ("", 0), ("", 0)]);
         assert_eq!(etcd.expect("answered").leader, None);
     }
 }

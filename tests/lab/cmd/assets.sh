@@ -46,7 +46,10 @@ need_root
 need_space
 need_host_tools
 say "Building ${#missing[@]} of the lab's ${#wanted[@]} assets in $LAB_CACHE (all of them: about 20 minutes on 2 cores)"
+trap 'interrupted 130' INT
+trap 'interrupted 143' TERM HUP
 start=$SECONDS position=0
+[ "${ASSET_DIGEST[keys]}" != none ] || make_keys "[1/${#missing[@]}]"
 for name in "${missing[@]}"; do
   position=$((position + 1))
   build_asset "$name" "[$position/${#missing[@]}]"

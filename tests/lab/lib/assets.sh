@@ -19,23 +19,25 @@ read_assets() {
   [ ${#ASSET_NAMES[@]} = 0 ] || return 0
   local name recipe needs title
   while IFS='|' read -r name recipe needs title; do
-    # The columns are padded for the reader; word splitting takes the blanks away.
-    # shellcheck disable=SC2086
-    set -- $name
-    [ -n "${1-}" ] && [ "${1:0:1}" != '#' ] || continue
-    name=$1
+    name=$(trim "$name")
+    case $name in "" | \#*) continue ;; esac
     ASSET_NAMES+=("$name")
-    ASSET_RECIPE[$name]=$(echo $recipe) ASSET_NEEDS[$name]=$(echo $needs) ASSET_TITLE[$name]=$(echo $title)
+    ASSET_RECIPE[$name]=$(trim "$recipe") ASSET_NEEDS[$name]=$(trim "$needs") ASSET_TITLE[$name]=$(trim "$title")
     ASSET_DIGEST[$name]=$(asset_digest "$name")
   done < "$LAB_DIR/assets/list"
 }
 
+trim() {
+  local text=${1#"${1%%[![:space:]]*}"}
+  echo "${text%"${text##*[![:space:]]}"}"
+}
+
 asset_digest() {
   local recipe=${ASSET_RECIPE[$1]%% *} need
-  # Keys are made once and kept whatever becomes of their recipe: clusters and nodes trust them.
+  # Keys are made once and kept, whatever becomes of their recipe: they stand for themselves.
   if [ "$recipe" = keys ]; then
     local have=("$LAB_CACHE/$1"-????????????)
-    if [ -d "${have[0]}" ]; then echo "${have[0]##*-}"; else fresh_id; fi
+    if [ -d "${have[0]}" ]; then echo "${have[0]##*-}"; else echo none; fi
     return
   fi
   {
@@ -49,7 +51,22 @@ asset_digest() {
   } | sha256sum | cut -c1-12
 }
 
-fresh_id() { head -c 6 /dev/urandom | od -An -tx1 | tr -d ' \n'; }
+# make_keys POSITION: every digest that depends on them changes with that, so all are read again.
+make_keys() {
+  take_lock "$LAB_CACHE/lock/keys"
+  if [ "$(asset_digest keys)" = none ]; then
+    local folder=$LAB_CACHE/keys.tmp variables=(LAB_CACHE="$LAB_CACHE")
+    mkdir -p "$LAB_CACHE/log"
+    rm -rf "$folder"
+    mkdir "$folder"
+    with_progress "$1 ${ASSET_TITLE[keys]}" run_recipe "$folder" "$LAB_CACHE/log/keys.log" keys \
+      || die "could not make the lab's keys: $LAB_CACHE/log/keys.log"
+    mv "$folder" "$LAB_CACHE/keys-$(tr A-F a-f < "$folder/fingerprint" | cut -c1-12)"
+  fi
+  drop_lock
+  ASSET_NAMES=()
+  read_assets
+}
 
 # build_asset NAME POSITION: builds it unless it is there. Two at once: the second waits, then finds it.
 build_asset() {
@@ -57,7 +74,7 @@ build_asset() {
   [ ! -d "$folder" ] || return 0
   take_lock "$LAB_CACHE/lock/$name" "another \`lab assets\` is building ${ASSET_TITLE[$name]}; waiting for it"
   if [ ! -d "$folder" ]; then
-    local variables=()
+    local variables=(LAB_CACHE="$LAB_CACHE")
     for need in ${ASSET_NEEDS[$name]}; do
       variables+=("ASSET_$(tr a-z.- A-Z__ <<< "$need")=$LAB_CACHE/$need-${ASSET_DIGEST[$need]}")
     done
@@ -66,6 +83,7 @@ build_asset() {
     # What an interrupted build left. It had its own mount namespace, so nothing is mounted there any more.
     rm -rf "$LAB_CACHE/$name"-*.tmp
     mkdir "$folder.tmp"
+    # shellcheck disable=SC2086  # a recipe and its arguments
     if ! with_progress "$2 ${ASSET_TITLE[$name]}" run_recipe "$folder.tmp" "$log" ${ASSET_RECIPE[$name]}; then
       tail -n 20 "$log" | sed 's/^/    /' >&2
       die "could not build ${ASSET_TITLE[$name]}; the whole log: $log"
@@ -82,9 +100,21 @@ build_asset() {
 run_recipe() {
   local folder=$1 log=$2 recipe=$3
   shift 3
-  env "${variables[@]}" OUT="$folder" \
-    unshare --mount --propagation private --pid --mount-proc --fork --kill-child \
-    bash -euo pipefail "$LAB_DIR/assets/$recipe.sh" "$@" > "$log" 2>&1 < /dev/null
+  (
+    export "${variables[@]}" OUT="$folder"
+    exec setpriv --pdeathsig KILL \
+      unshare --mount --propagation private --pid --mount-proc --fork --kill-child \
+      bash -euo pipefail "$LAB_DIR/assets/$recipe.sh" "$@" > "$log" 2>&1 < /dev/null
+  ) &
+  # Waited for, and not run in front: so that a signal is acted on at once.
+  RECIPE_PID=$!
+  wait "$RECIPE_PID"
+}
+interrupted() {
+  [ -z "${RECIPE_PID-}" ] || kill -KILL "$RECIPE_PID" 2> /dev/null || true
+  say ""
+  say "lab: interrupted; the next \`lab assets\` goes on from here"
+  exit "$1"
 }
 
 # An asset's folder of an older recipe may still serve a lab that is up; two are kept, and any that is mounted.

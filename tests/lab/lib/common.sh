@@ -27,7 +27,8 @@ with_progress() {
   shift
   printf '%s … ' "$label" >&2
   if [ -t 2 ]; then
-    while sleep 1; do printf '\r%s … %s ' "$label" "$(duration $((SECONDS - start)))" >&2; done &
+    # Ends with this process, too, should that be killed.
+    while sleep 1 && [ -d "/proc/$$" ]; do printf '\r%s … %s ' "$label" "$(duration $((SECONDS - start)))" >&2; done &
     ticker=$!
   fi
   "$@" || rc=$?

@@ -35,7 +35,12 @@ const DESCRIPTORS: u32 = 4 * MAX_CONNECTIONS;
 /// `haproxy.cfg` of one node, valid from haproxy 2.4 (Ubuntu 22.04) on.
 ///
 /// On a control plane its own API server takes everything and the others stand by; on a worker all share. Servers are
-/// addresses, so nothing is resolved, and only nodes change that have a proxy: all of them, when control planes change.
+/// addresses, so nothing is resolved.
+///
+/// Measured with three servers (haproxy 2.6, ten kept connections, new ones all the time): to a server whose machine is
+/// off, new connections take 1.0 s until the next one is tried, and kept ones are closed after 2.8 to 3.4 s; where the
+/// process hangs, after 2.5 to 3.4 s. Checks resume their TLS session after the first, so that a check each second
+/// costs an API server no signature.
 pub fn config(spec: &ClusterSpec, node: &NodeSpec) -> String {
     let servers: String = spec
         .control_planes()
@@ -52,8 +57,6 @@ pub fn config(spec: &ClusterSpec, node: &NodeSpec) -> String {
     format!(
         "{HEADER}\
 global
-    # changes of a server's state only; every connection would be a line at level info
-    log stderr format raw local0 notice
     maxconn {MAX_CONNECTIONS}
     stats socket {ADMIN_SOCKET} mode 600 level admin expose-fd listeners
     # after a reload the old process checks nothing any more: its connections must move to the new one soon
@@ -61,7 +64,6 @@ global
 
 defaults
     mode tcp
-    log global
     # to a machine that is off: the next server is tried after a second
     timeout connect 1s
     retries 3

@@ -1,0 +1,145 @@
+//! `kubeadm init` on the control plane that leads, and nowhere else; and what an init that died still owes.
+
+use super::{super::op, Context, kubeadm};
+use crate::{
+    model::{
+        etcd::EtcdLayout,
+        live::{Cluster, Live},
+        op::{Late, Op},
+        plan::{Change, Verdict},
+    },
+    render::kubeadm::{NodeFacts, init},
+    shell::{quote, words},
+};
+
+/// kubeadm waits four minutes for the API server; images may have to be fetched on the way.
+const INIT_S: u32 = 900;
+
+/// base64 of `/registry/configmaps/kube-system/kubeadm-config`, as etcd's gateway wants keys.
+const CONFIG_KEY: &str = "L3JlZ2lzdHJ5L2NvbmZpZ21hcHMva3ViZS1zeXN0ZW0va3ViZWFkbS1jb25maWc=";
+
+pub fn judge(context: &Context<'_>) -> Verdict {
+    if !context.node.is_control_plane() {
+        return Verdict::Satisfied;
+    }
+    match context.cluster {
+        // Never from what is not known: two clusters of one name would be the price.
+        Cluster::Unknown { reason } => op::refused(
+            format!("what became of the cluster is not known: {reason}"),
+            "nothing is initialised until every control plane of the inventory answers",
+        ),
+        Cluster::Live(live) => finish(live, context),
+        Cluster::Absent if context.leads() => {
+            let diff = vec![format!("+ cluster {}, first on this node", context.spec.name)];
+            op::change(diff, vec![init_op(context)])
+        }
+        Cluster::HalfFormed { node, reason } if *node == context.node.name => {
+            let diff = vec![
+                format!("~ an init that did not finish: {reason}"),
+                format!("- what it wrote, kept under {}", super::super::write::ASIDE),
+                format!("+ cluster {}, first on this node", context.spec.name),
+            ];
+            let proof = half_formed_proof(context);
+            let aside = kubeadm::set_aside("set the unfinished init aside", &proof, context.spec.etcd, true);
+            let disrupts = Some("what an unfinished init left is moved aside".to_owned());
+            Verdict::Change(Change { diff, ops: vec![aside, init_op(context)], disrupts })
+        }
+        Cluster::Absent | Cluster::HalfFormed { .. } => Verdict::Satisfied,
+    }
+}
+
+fn init_op(context: &Context<'_>) -> Op {
+    let etcd = context.spec.etcd;
+    let script = format!(
+        r#"{refuse}{prologue}{file}
+{run}"#,
+        refuse = refuse_over_state(etcd),
+        prologue = kubeadm::PROLOGUE,
+        file = config_file(context),
+        run = kubeadm::run("init --config \"$KB_IN/kubeadm.yaml\" --skip-phases=show-join-command"),
+    );
+    op::node_with("kubeadm.init", "kubeadm init", script, INIT_S, vec![Late::JoinToken])
+}
+
+fn config_file(context: &Context<'_>) -> String {
+    let facts = NodeFacts { resolved_stub: context.seen.facts.os.resolved_stub };
+    kubeadm::file_with_token("\"$KB_IN/kubeadm.yaml\"", &init(context.spec, context.node, facts))
+}
+
+/// A destructive verb asks again, on the spot: nothing of a cluster may be here.
+fn refuse_over_state(etcd: EtcdLayout) -> String {
+    let member = format!("{}/member", etcd.data_folder());
+    let paths = [member.as_str(), "/etc/kubernetes/kubelet.conf", "/etc/kubernetes/manifests/kube-apiserver.yaml"];
+    format!(
+        "for kb_path in {}; do\n  if [ -e \"$kb_path\" ]; then\n    echo \"$kb_path is there: this machine carries a \
+         cluster; nothing was changed\" >&2\n    exit 1\n  fi\ndone\n",
+        words(paths)
+    )
+}
+
+/// The proof that init never finished, given anew: etcd wrote nothing, or the API server or etcd itself says that
+/// `kubeadm-config` is not there. Silence proves nothing.
+fn half_formed_proof(context: &Context<'_>) -> String {
+    let etcd = context.spec.etcd;
+    let (certificate, key) = etcd.client_certificate();
+    let server = std::net::SocketAddr::new(context.node.node_ip(), crate::model::cluster::API_SERVER_PORT);
+    format!(
+        r#"kb_proven() {{
+  if [ ! -e {member} ]; then return 0; fi
+  for kb_conf in /etc/kubernetes/super-admin.conf /etc/kubernetes/admin.conf; do
+    if [ ! -s "$kb_conf" ]; then continue; fi
+    kb_said=$(kubectl --kubeconfig "$kb_conf" --server {server} --request-timeout=5s \
+      -n kube-system get configmap kubeadm-config -o name 2>&1) && return 1
+    case $kb_said in *'(NotFound)'*) return 0 ;; esac
+  done
+  kb_said=$(curl -fsS --max-time 5 --cacert {ca} --cert {certificate} --key {key} \
+    -d {request} https://127.0.0.1:{port}/v3/kv/range) || return 1
+  case $kb_said in *'"count"'*) return 1 ;; *'"header"'*) return 0 ;; *) return 1 ;; esac
+}}
+if ! kb_proven; then
+  echo 'nothing here proves any more that the cluster was never formed; nothing was changed' >&2
+  exit 1
+fi"#,
+        member = quote(&format!("{}/member", etcd.data_folder())),
+        server = quote(&format!("https://{server}")),
+        ca = etcd.ca_certificate(),
+        request = quote(&format!(r#"{{"key":"{CONFIG_KEY}","count_only":true}}"#)),
+        port = EtcdLayout::CLIENT_PORT,
+    )
+}
+
+/// The late phases of init, each of which can be run again, for what a living cluster lacks.
+fn finish(live: &Live, context: &Context<'_>) -> Verdict {
+    if !context.leads() {
+        return Verdict::Satisfied;
+    }
+    let (mut diff, mut phases) = (Vec::new(), Vec::new());
+    if !live.cluster_info {
+        diff.push("+ kube-public/cluster-info, and what lets nodes join".to_owned());
+        phases.extend(["upload-config all", "bootstrap-token"]);
+    }
+    if live.nodes.get(&context.node.name).is_some_and(|node| !node.is_control_plane()) {
+        diff.push(format!("~ {}: marked as a control plane", context.node.name));
+        phases.push("mark-control-plane");
+    }
+    let mut addons = Vec::new();
+    if live.coredns.is_none() {
+        addons.push("coredns");
+    }
+    if !live.daemon_sets.contains_key("kube-system/kube-proxy") {
+        addons.push("kube-proxy");
+    }
+    diff.extend(addons.iter().map(|addon| format!("+ {addon}")));
+    let addons: Vec<String> = addons.iter().map(|addon| format!("addon {addon}")).collect();
+    phases.extend(addons.iter().map(String::as_str));
+    if diff.is_empty() {
+        return Verdict::Satisfied;
+    }
+    let mut script = format!("{}{}\n", kubeadm::PROLOGUE, config_file(context));
+    for phase in phases {
+        script.push_str(&kubeadm::run(&format!("init phase {phase} --config \"$KB_IN/kubeadm.yaml\"")));
+        script.push('\n');
+    }
+    let what = "finish what kubeadm init began";
+    op::change(diff, vec![op::node_with("kubeadm.finish", what, script, INIT_S, vec![Late::JoinToken])])
+}

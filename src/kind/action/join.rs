@@ -1,0 +1,291 @@
+//! `kubeadm join`: workers side by side, control planes one at a time, half-done ones repaired where it can be proven
+//! that nothing is lost.
+
+use super::{
+    super::{op, write},
+    Context, kubeadm, pki,
+};
+use crate::{
+    model::{
+        cluster::EndpointKind,
+        etcd::EtcdLayout,
+        facts::EtcdMember,
+        live::{Cluster, Live},
+        mode::Mode,
+        op::{Late, Op},
+        plan::{Change, Refusal, Verdict},
+        step::{Content, LateFile},
+    },
+    render::kubeadm::{DISCOVERY_PATH, NodeFacts, ca_path, discovery, join},
+    shell::quote,
+};
+
+/// kubeadm waits five minutes for the cluster and two for etcd.
+const JOIN_S: u32 = 900;
+const SETTLE_S: u32 = 150;
+
+/// How far this machine is.
+enum State {
+    Joined,
+    /// Nothing of the cluster is on it.
+    Bare,
+    /// A join began and did not finish; why one sees that.
+    HalfDone(String),
+    Refused(Refusal),
+}
+
+pub fn judge(context: &Context<'_>) -> Verdict {
+    let state = match context.cluster {
+        Cluster::Absent | Cluster::HalfFormed { .. } if context.leads() => State::Joined,
+        Cluster::Absent | Cluster::HalfFormed { .. } => before_the_cluster(context),
+        Cluster::Live(live) => in_the_cluster(live, context),
+        Cluster::Unknown { reason } => refusal(
+            format!("what became of the cluster is not known: {reason}"),
+            "nothing joins until the API answers: look at the control planes first",
+        ),
+    };
+    let joins = format!("+ node {} joins as {}", context.node.name, context.node.role);
+    match state {
+        State::Joined => Verdict::Satisfied,
+        State::Refused(refusal) => Verdict::Refused(refusal),
+        State::Bare => op::change(vec![joins], ops(context)),
+        State::HalfDone(why) => {
+            let diff = vec![
+                format!("~ a join that did not finish: {why}"),
+                format!("- what it wrote, kept under {}", write::ASIDE),
+                joins,
+            ];
+            let proof = half_done_proof(context);
+            let aside = kubeadm::set_aside("set the unfinished join aside", &proof, context.spec.etcd, false);
+            let ops = [aside].into_iter().chain(ops(context)).collect();
+            let disrupts = Some("what an unfinished join left is moved aside, and its pods end".to_owned());
+            Verdict::Change(Change { diff, ops, disrupts })
+        }
+    }
+}
+
+fn refusal(reason: impl Into<String>, hint: impl Into<String>) -> State {
+    State::Refused(Refusal { reason: reason.into(), hint: hint.into() })
+}
+
+/// No cluster lives yet: whoever carries state now carries another's.
+fn before_the_cluster(context: &Context<'_>) -> State {
+    if context.seen.facts.kubernetes.has_state() {
+        return refusal(
+            "the machine carries state of a cluster, and the inventory's control planes carry none",
+            "if the cluster is gone for good, reset this machine; else repair its control planes first",
+        );
+    }
+    State::Bare
+}
+
+fn in_the_cluster(live: &Live, context: &Context<'_>) -> State {
+    let (name, facts) = (&context.node.name, &context.seen.facts);
+    let there = &facts.kubernetes;
+    let has_kubelet_conf = context.has_joined();
+    let node = live.nodes.get(name);
+    if let Some(node) = node
+        && node.machine_id != facts.identity.machine_id
+    {
+        return refusal(
+            format!("the cluster has a node {name} that is another machine (machine-id {})", node.machine_id),
+            format!("remove the old machine from the cluster first, or give this one another name than {name}"),
+        );
+    }
+    if there.has_state() {
+        match (&there.identity, context.identity) {
+            (Some(its), Some(ours)) if its.id == ours.id => {}
+            _ => return refusal("the machine carries state of another cluster", "reset the machine first"),
+        }
+    }
+    let member = if context.node.is_control_plane() {
+        match member(context) {
+            Ok(member) => member,
+            Err(state) => return state,
+        }
+    } else {
+        None
+    };
+    let votes = member.as_ref().is_some_and(|member| !member.learner && !member.name.is_empty());
+    let missing = missing_manifests(context);
+    match (node.is_some(), has_kubelet_conf) {
+        (true, true) if !context.node.is_control_plane() || (votes && missing.is_empty()) => State::Joined,
+        // A member that votes is part of the quorum: to reset it is to remove a control plane, which is asked for.
+        _ if votes => refusal(
+            match missing.as_slice() {
+                [] => format!("etcd counts on {name}, which lacks its Node object or its kubelet's configuration"),
+                missing => format!("etcd counts on {name}, which lacks {}", missing.join(", ")),
+            },
+            "restore what is missing from a backup, or remove this control plane and join it anew",
+        ),
+        (true, true) => State::HalfDone(match member {
+            Some(_) => "its member of etcd has no vote yet".to_owned(),
+            None => "etcd has no member of it".to_owned(),
+        }),
+        (true, false) => State::HalfDone("the cluster has its Node object, the machine has no kubelet.conf".to_owned()),
+        (false, _) if there.has_state() => {
+            State::HalfDone("the machine has files of kubeadm, the cluster has no such node".to_owned())
+        }
+        (false, _) => State::Bare,
+    }
+}
+
+/// This node's member of etcd, by what any control plane's etcd says; members are known by their peer address, since
+/// one that has not started has no name.
+fn member(context: &Context<'_>) -> Result<Option<EtcdMember>, State> {
+    let own = format!("https://{}", peer_address(context));
+    let answers: Vec<_> = context.facts.values().filter_map(|facts| facts.kubernetes.etcd.as_ref()).collect();
+    if answers.is_empty() {
+        return Err(refusal(
+            "no control plane's etcd says who its members are",
+            "look at etcd on the control planes: crictl ps -a --name etcd",
+        ));
+    }
+    Ok(answers.into_iter().flat_map(|etcd| &etcd.members).find(|member| member.peer_urls.contains(&own)).cloned())
+}
+
+fn peer_address(context: &Context<'_>) -> String {
+    std::net::SocketAddr::new(context.node.node_ip(), EtcdLayout::PEER_PORT).to_string()
+}
+
+fn missing_manifests(context: &Context<'_>) -> Vec<&'static str> {
+    if !context.node.is_control_plane() {
+        return Vec::new();
+    }
+    let mut wanted = vec!["kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml"];
+    if context.spec.etcd.manifest().is_some() {
+        wanted.push("etcd.yaml");
+    }
+    let there = &context.seen.facts.kubernetes.manifests;
+    wanted.retain(|name| !there.iter().any(|manifest| manifest == name));
+    wanted
+}
+
+fn ops(context: &Context<'_>) -> Vec<Op> {
+    if !context.node.is_control_plane() {
+        return vec![join_op(context, "kubeadm join as worker", "")];
+    }
+    let before = format!(
+        "{}{}",
+        etcd_functions(context),
+        r#"kb_healthcheck
+kb_drop_learner
+kb_settle || exit 1
+"#
+    );
+    let after = format!("{}kb_healthcheck\nkb_settle || exit 1", etcd_functions(context));
+    vec![
+        pki::write_op(),
+        join_op(context, "kubeadm join as control plane", &before),
+        op::node("etcd.settle", "wait until every member of etcd votes and is healthy", after, SETTLE_S),
+    ]
+}
+
+fn join_op(context: &Context<'_>, what: &str, before: &str) -> Op {
+    let facts = NodeFacts { resolved_stub: context.seen.facts.os.resolved_stub };
+    let mut inputs = vec![Late::JoinToken];
+    let ca = match context.spec.endpoint.kind {
+        // Put there by a step of its own.
+        EndpointKind::LocalProxy => String::new(),
+        EndpointKind::External => {
+            let known = context.text(&Content::Late(LateFile::ClusterCa));
+            let source = match &known {
+                Some(text) => write::Source::Text(text),
+                None => {
+                    inputs.push(Late::ClusterCa);
+                    write::Source::Input(LateFile::ClusterCa.name())
+                }
+            };
+            write::put(ca_path(context.spec), source, Mode::PUBLIC, write::ROOT) + "\n"
+        }
+    };
+    let script = format!(
+        r#"if [ -e /etc/kubernetes/kubelet.conf ]; then
+  echo 'this machine has a kubelet.conf already; nothing was changed' >&2
+  exit 1
+fi
+{prologue}{ca}{before}trap 'rm -f {DISCOVERY_PATH}' EXIT
+{discovery}
+{file}
+{run}"#,
+        prologue = kubeadm::PROLOGUE,
+        discovery = kubeadm::file_with_token(DISCOVERY_PATH, &discovery(context.spec, ca_path(context.spec))),
+        file = kubeadm::file_with_token("\"$KB_IN/kubeadm.yaml\"", &join(context.spec, context.node, facts)),
+        run = kubeadm::run("join --config \"$KB_IN/kubeadm.yaml\""),
+    );
+    op::node_with("kubeadm.join", what, script, JOIN_S, inputs)
+}
+
+/// Asking the leader's etcd over the network, with a certificate that this node signs itself: it has the authority.
+///
+/// `kb_settle` waits a minute until every member is started, votes and is healthy: etcd takes one learner at a time, and
+/// refuses a new member while one is unwell.
+fn etcd_functions(context: &Context<'_>) -> String {
+    let leader = context.spec.node(context.leader).map_or_else(|| context.node.node_ip(), |node| node.node_ip());
+    let (certificate, key) = context.spec.etcd.client_certificate();
+    format!(
+        r#"kb_url=https://{leader}
+kb_healthcheck() {{
+  [ -s {certificate} ] || kubeadm init phase certs etcd-healthcheck-client --cert-dir {folder} --kubernetes-version {version} > /dev/null
+}}
+kb_curl() {{ curl -fsS --max-time 5 --noproxy '*' --cacert {ca} --cert {certificate} --key {key} "$@"; }}
+kb_members() {{ kb_curl -d '{{}}' "$kb_url/v3/cluster/member/list" | sed 's/{{"ID"/\n&/g' | grep '^{{"ID"'; }}
+kb_settled() {{
+  kb_list=$(kb_members) || return 1
+  case $kb_list in *'"isLearner":true'*) return 1 ;; esac
+  if printf '%s\n' "$kb_list" | grep -qv '"name":"..*"clientURLs"'; then return 1; fi
+  for kb_member in $(printf '%s\n' "$kb_list" | sed 's/.*"clientURLs":\["\([^"]*\)".*/\1/'); do
+    case $(kb_curl "$kb_member/health") in *'"health":"true"'*) ;; *) return 1 ;; esac
+  done
+}}
+kb_settle() {{
+  kb_left=120
+  until kb_settled 2> "$KB_IN/etcd.log"; do
+    if [ "$kb_left" = 0 ]; then
+      echo 'etcd does not settle: a member has not started, has no vote, or is not healthy' >&2
+      cat "$KB_IN/etcd.log" >&2
+      printf '%s\n' "${{kb_list:-}}" >&2
+      return 1
+    fi
+    kb_left=$((kb_left - 1))
+    sleep 0.5
+  done
+}}
+kb_drop_learner() {{
+  kb_own=$(kb_members | grep -F {own}) || return 0
+  case $kb_own in
+    *'"isLearner":true'*) ;;
+    *'"name":"'*) echo 'etcd counts on a member at the address of this machine; nothing was changed' >&2; exit 1 ;;
+  esac
+  kb_id=${{kb_own#'{{"ID":"'}}
+  kb_curl -d "{{\"ID\":\"${{kb_id%%\"*}}\"}}" "$kb_url/v3/cluster/member/remove" > /dev/null
+}}
+"#,
+        leader = std::net::SocketAddr::new(leader, EtcdLayout::CLIENT_PORT),
+        folder = crate::pki::SharedPath::FOLDER,
+        version = context.spec.kubernetes().tag(),
+        ca = context.spec.etcd.ca_certificate(),
+        own = quote(&format!("\"https://{}\"", peer_address(context))),
+    )
+}
+
+/// What is moved aside must not be what the quorum rests on: where the leader's etcd counts on this machine, or cannot
+/// be asked by a control plane that has the means to, nothing is touched.
+fn half_done_proof(context: &Context<'_>) -> String {
+    if !context.node.is_control_plane() {
+        return String::new();
+    }
+    let (certificate, _) = context.spec.etcd.client_certificate();
+    format!(
+        r#"{functions}if [ -s {certificate} ]; then
+  kb_list=$(kb_members)
+  kb_own=$(printf '%s\n' "$kb_list" | grep -F {own}) || kb_own=
+  case $kb_own in
+    ''|*'"isLearner":true'*) ;;
+    *'"name":"'*) echo 'etcd counts on this machine now; nothing was changed' >&2; exit 1 ;;
+  esac
+fi"#,
+        functions = etcd_functions(context),
+        own = quote(&format!("\"https://{}\"", peer_address(context))),
+    )
+}

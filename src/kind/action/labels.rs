@@ -1,0 +1,81 @@
+//! Labels and taints of a node, those of the inventory and no others.
+
+use super::{super::op, Context};
+use crate::{
+    model::{
+        op::{ClusterOp, NodeTaint, Op, Work},
+        plan::Verdict,
+    },
+    render::taints,
+};
+
+const ZONE: &str = "topology.kubernetes.io/zone";
+
+pub fn judge(context: &Context<'_>) -> Verdict {
+    let labels = wanted_labels(context);
+    let taints = taints::of(context.spec, context.node);
+    // kubeadm registers a node with its taints; those of the inventory are ours to keep, the one of control planes its.
+    let own_taints: Vec<String> =
+        context.node.taints.iter().map(|taint| format!("{}:{}", taint.key, taint.effect)).collect();
+    let short = |taint: &NodeTaint| format!("{}:{}", taint.key, taint.effect);
+    let mut diff = Vec::new();
+    let mut gone = Vec::new();
+    match context.live_node() {
+        Some(live) => {
+            for (key, value) in &labels {
+                if live.labels.get(key) != Some(value) {
+                    let was = live.labels.get(key).map_or("absent", String::as_str);
+                    diff.push(super::super::diff::value(key, was, value));
+                } else if !live.owned_labels.contains(key) {
+                    diff.push(format!("~ {key}={value}: kept from now on"));
+                }
+            }
+            for key in live.owned_labels.iter().filter(|key| !labels.iter().any(|(wanted, _)| wanted == *key)) {
+                diff.push(format!("- {key}"));
+                gone.push(key.clone());
+            }
+            diff.extend(
+                taints.iter().filter(|taint| !live.taints.contains(taint)).map(|taint| format!("+ {}", show(taint))),
+            );
+            diff.extend(
+                live.owned_taints
+                    .iter()
+                    .filter(|owned| !taints.iter().any(|taint| short(taint) == **owned))
+                    .map(|owned| format!("- {owned}")),
+            );
+            diff.extend(
+                own_taints
+                    .iter()
+                    .filter(|taint| !live.owned_taints.contains(taint))
+                    .map(|taint| format!("~ {taint}: kept from now on")),
+            );
+        }
+        None => {
+            diff.extend(labels.iter().map(|(key, value)| format!("+ {key}={value}")));
+            diff.extend(own_taints.iter().map(|taint| format!("+ {taint}")));
+        }
+    }
+    if diff.is_empty() {
+        return Verdict::Satisfied;
+    }
+    let labels = labels
+        .into_iter()
+        .map(|(key, value)| (key, Some(value)))
+        .chain(gone.into_iter().map(|key| (key, None)))
+        .collect();
+    let node = context.node.name.clone();
+    let what = format!("label and taint node {node}");
+    let work = Work::Cluster(ClusterOp::PatchNode { node, labels, taints: Some(taints) });
+    op::change(diff, vec![Op { kind: "node.patch", what, work, timeout_s: 60 }])
+}
+
+fn wanted_labels(context: &Context<'_>) -> Vec<(String, String)> {
+    let labels = context.node.labels.iter().map(|(key, value)| (key.to_string(), value.to_string()));
+    let zone = context.node.zone.iter().map(|zone| (ZONE.to_owned(), zone.to_string()));
+    labels.chain(zone).collect()
+}
+
+fn show(taint: &NodeTaint) -> String {
+    let value = taint.value.as_deref().map(|value| format!("={value}")).unwrap_or_default();
+    format!("{}{value}:{}", taint.key, taint.effect)
+}

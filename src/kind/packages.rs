@@ -1,0 +1,133 @@
+//! Debian packages: all of a step in one transaction of apt.
+
+use super::{Context, apt, diff, op, time};
+use crate::{
+    model::{
+        observe::{PackageSeen, Read},
+        plan::{Change, Verdict},
+        step::{Package, PackageWish, Unless},
+    },
+    shell::words,
+};
+
+/// Longest time of an installation, slow mirrors and waiting for another's lock included.
+const INSTALL_S: u32 = 1200;
+
+/// Packages of Kubernetes itself: on a node that has joined, another version of these is an upgrade.
+const OF_KUBERNETES: [&str; 3] = ["kubeadm", "kubelet", "kubectl"];
+
+pub fn reads(wishes: &[PackageWish]) -> Vec<Read> {
+    let mut reads: Vec<Read> = wishes.iter().map(|wish| Read::Package(wish.package.name.clone())).collect();
+    if wishes.iter().any(|wish| wish.unless == Some(Unless::TimeKept)) {
+        reads.extend(time::keeper_reads());
+    }
+    reads
+}
+
+pub fn judge(wishes: &[PackageWish], context: &Context<'_>) -> Verdict {
+    let absent = PackageSeen::default();
+    let wanted: Vec<(&PackageWish, &PackageSeen)> = wishes
+        .iter()
+        .filter(|wish| is_wanted(wish, context))
+        .map(|wish| (wish, context.seen.packages.get(&wish.package.name).unwrap_or(&absent)))
+        .collect();
+    if let Some(refusal) = upgrade_of_a_member(&wanted, context) {
+        return refusal;
+    }
+    let (mut diff, mut install, mut hold, mut restarts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (wish, seen) in &wanted {
+        let package = &wish.package;
+        let name = &package.name;
+        let fits = seen.version.as_deref().is_some_and(|version| matches(package, version));
+        if !fits || seen.broken.is_some() {
+            let shall = package.version.as_deref().unwrap_or("any version");
+            diff.push(match (&seen.broken, &seen.version) {
+                (Some(state), _) => format!("~ {name}: {state} -> {shall}"),
+                (None, Some(version)) => diff::value(name, version, shall),
+                (None, None) => format!("+ {name} ({shall})"),
+            });
+            install.push(match &package.version {
+                Some(version) => format!("{name}={version}"),
+                None => name.clone(),
+            });
+            if seen.version.is_some() {
+                restarts.push(name.as_str());
+            }
+        }
+        if wish.hold && (!seen.held || !fits) {
+            if fits {
+                diff.push(format!("~ {name}: held"));
+            }
+            hold.push(name.as_str());
+        }
+    }
+    if diff.is_empty() {
+        return Verdict::Satisfied;
+    }
+    let disrupts = (context.has_joined() && !restarts.is_empty())
+        .then(|| format!("another version of {} is installed on a node that has joined", restarts.join(", ")));
+    let mut ops = Vec::new();
+    if !install.is_empty() {
+        let what = format!("install {}", install.join(" "));
+        ops.push(op::node("apt.install", what, install_script(&install, &hold), INSTALL_S));
+    } else {
+        let script = format!("apt-mark hold {} > /dev/null", words(&hold));
+        ops.push(op::node("apt.hold", format!("hold {}", hold.join(" ")), script, op::QUICK_S));
+    }
+    Verdict::Change(Change { diff, ops, disrupts })
+}
+
+fn is_wanted(wish: &PackageWish, context: &Context<'_>) -> bool {
+    match wish.unless {
+        // Once it is installed it stays under our eyes: it may be what keeps the time.
+        Some(Unless::TimeKept) => {
+            let installed = context.seen.packages.get(&wish.package.name).is_some_and(|seen| seen.version.is_some());
+            installed || !time::is_kept(context)
+        }
+        None => true,
+    }
+}
+
+/// Whether an installed version is a wanted one.
+fn matches(package: &Package, version: &str) -> bool {
+    match package.version.as_deref() {
+        None => true,
+        Some(wanted) => match wanted.strip_suffix('*') {
+            Some(beginning) => version.starts_with(beginning),
+            None => version == wanted,
+        },
+    }
+}
+
+/// Changing Kubernetes' version under a running node is an upgrade, which has an order of its own.
+fn upgrade_of_a_member(wanted: &[(&PackageWish, &PackageSeen)], context: &Context<'_>) -> Option<Verdict> {
+    if !context.has_joined() {
+        return None;
+    }
+    let (package, version) = wanted.iter().find_map(|(wish, seen)| {
+        let (package, version) = (&wish.package, seen.version.as_deref()?);
+        (OF_KUBERNETES.contains(&package.name.as_str()) && !matches(package, version)).then_some((package, version))
+    })?;
+    let shall = package.version.as_deref().unwrap_or_default();
+    Some(op::refused(
+        format!("cannot change {} of a node that has joined: found {version}, wanted {shall}", package.name),
+        format!("set the inventory's `kubernetes` to the version that runs ({})", version.split('-').next()?),
+    ))
+}
+
+/// Nothing is ever removed for what we install (`--no-remove`): a machine with Docker's own containerd is told so by
+/// apt, and keeps it. Where the first try fails, what another run left half done is finished, the lists are read anew,
+/// and it is tried once more.
+fn install_script(install: &[String], hold: &[&str]) -> String {
+    let mut script = format!(
+        "{functions}kb_install() {{\n  kb_apt install --no-install-recommends --no-remove --allow-downgrades \
+         --allow-change-held-packages {install}\n}}\nkb_lists_fresh || kb_lists\nkb_install || {{\n  \
+         dpkg --configure -a\n  kb_lists\n  kb_install\n}}",
+        functions = apt::FUNCTIONS,
+        install = words(install),
+    );
+    if !hold.is_empty() {
+        script.push_str(&format!("\napt-mark hold {} > /dev/null", words(hold)));
+    }
+    script
+}

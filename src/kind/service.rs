@@ -1,0 +1,187 @@
+//! systemd units. A restart is a relation, not an event: a stamp on the node holds the digest of the files that the
+//! unit was last restarted with, so a run that died between the writing and the restart loses nothing.
+
+use super::{Context, file::sha256, op, write};
+use crate::{
+    model::{
+        mode::Mode,
+        observe::{ContentRead, FileSeen, Read, UnitSeen},
+        plan::{Change, Verdict},
+        step::{Service, ServiceState, Watch},
+    },
+    shell::{quote, words},
+};
+
+/// Longest time of a restart: systemd's own limit is 90 s for stopping and for starting.
+const RESTART_S: u32 = 240;
+
+pub fn reads(service: &Service) -> Vec<Read> {
+    let mut reads = vec![Read::Unit(service.unit.clone())];
+    if has_stamp(service) {
+        reads.push(Read::File { path: stamp_path(service), content: ContentRead::Always });
+        reads.extend(
+            service.watches.iter().map(|watch| Read::File { path: watch.path.clone(), content: ContentRead::Never }),
+        );
+    }
+    reads
+}
+
+pub fn judge(service: &Service, context: &Context<'_>) -> Verdict {
+    let absent = UnitSeen::default();
+    let unit = context.seen.units.get(&service.unit).unwrap_or(&absent);
+    match service.state {
+        ServiceState::Masked => masked(service, unit),
+        ServiceState::Enabled => enabled(service, unit),
+        ServiceState::Running => running(service, unit, context),
+    }
+}
+
+fn masked(service: &Service, unit: &UnitSeen) -> Verdict {
+    if !matches!(unit.load.as_str(), "" | "not-found") {
+        return Verdict::Satisfied;
+    }
+    let name = &service.unit;
+    // Asked again: a unit that came in between is somebody's own.
+    let script = format!(
+        "if [ \"$(systemctl show -p LoadState --value -- {unit})\" = not-found ]; then systemctl -q mask -- {unit}; fi",
+        unit = quote(name)
+    );
+    let diff = vec![format!("+ {name} masked, so that its package does not start it")];
+    op::change(diff, vec![op::node("service.mask", format!("mask {name}"), script, op::QUICK_S)])
+}
+
+fn enabled(service: &Service, unit: &UnitSeen) -> Verdict {
+    if is_enabled(unit) {
+        return Verdict::Satisfied;
+    }
+    let name = &service.unit;
+    let script = format!("systemctl -q enable -- {}", quote(name));
+    let diff = vec![format!("~ {name}: {} -> enabled", word(&unit.enabled))];
+    op::change(diff, vec![op::node("service.enable", format!("enable {name}"), script, op::QUICK_S)])
+}
+
+fn running(service: &Service, unit: &UnitSeen, context: &Context<'_>) -> Verdict {
+    let name = &service.unit;
+    let mut diff = Vec::new();
+    if !is_enabled(unit) {
+        diff.push(format!("~ {name}: {} -> enabled", word(&unit.enabled)));
+    }
+    let active = unit.active == "active";
+    if !active {
+        diff.push(format!("~ {name}: {} -> active", word(&unit.active)));
+    }
+    let mut disrupts = None;
+    if restart_is_due(service, context) {
+        let verb = if service.reload { "reloads" } else { "restarts" };
+        if active {
+            diff.push(format!("~ {name}: {verb}, because what it read has changed"));
+            // A reload keeps what is connected; that is what it is for.
+            disrupts =
+                (context.has_joined() && !service.reload).then(|| format!("{name} restarts on a node that has joined"));
+        } else {
+            diff.push(format!("~ {name}: starts with its new configuration"));
+        }
+    }
+    if unit.needs_reload {
+        diff.push(format!("~ {name}: its unit file changed after systemd read it"));
+    }
+    if diff.is_empty() {
+        return Verdict::Satisfied;
+    }
+    let verb = match (active, service.reload) {
+        (false, _) => "start",
+        (true, true) => "reload",
+        (true, false) => "restart",
+    };
+    let ops = vec![op::node("service.run", format!("{verb} {name}"), run_script(service), RESTART_S)];
+    Verdict::Change(Change { diff, ops, disrupts })
+}
+
+fn is_enabled(unit: &UnitSeen) -> bool {
+    matches!(unit.enabled.as_str(), "enabled" | "static" | "alias" | "indirect" | "generated" | "linked")
+}
+
+fn word(state: &str) -> &str {
+    if state.is_empty() { "absent" } else { state }
+}
+
+fn has_stamp(service: &Service) -> bool {
+    service.state == ServiceState::Running && !service.watches.is_empty()
+}
+
+fn stamp_path(service: &Service) -> String {
+    format!("{}/{}", write::STAMPS, service.unit)
+}
+
+/// Whether the unit was last restarted with other files than those that it will have when its step comes: what earlier
+/// steps of the plan will write counts as written.
+fn restart_is_due(service: &Service, context: &Context<'_>) -> bool {
+    if !has_stamp(service) {
+        return false;
+    }
+    let stamp = match context.seen.files.get(&stamp_path(service)) {
+        Some(FileSeen::File { content: Some(stamp), .. }) => String::from_utf8_lossy(stamp).trim().to_owned(),
+        _ => return true,
+    };
+    digest(&service.watches, context).is_none_or(|digest| digest != stamp)
+}
+
+/// What `kb_digest` in the op's text computes, or `None` where a content is known only in the run.
+fn digest(watches: &[Watch], context: &Context<'_>) -> Option<String> {
+    let mut lines = String::new();
+    for watch in watches {
+        let sum = match (&watch.wanted, context.seen.files.get(&watch.path)) {
+            (Some(content), _) => sha256(context.text(content)?.as_bytes()),
+            (None, Some(FileSeen::File { sha256, .. })) => sha256.clone(),
+            (None, _) => "absent".to_owned(),
+        };
+        lines.push_str(&format!("{sum}  {}\n", watch.path));
+    }
+    Some(sha256(lines.as_bytes()))
+}
+
+/// Enables, and restarts where a restart is due by what lies on the node now. After a failure the unit's last words
+/// are on standard error.
+fn run_script(service: &Service) -> String {
+    let unit = quote(&service.unit);
+    let mut script = format!(
+        r#"unit={unit}
+if [ "$(systemctl show -p NeedDaemonReload --value -- "$unit")" = yes ]; then systemctl daemon-reload; fi
+systemctl -q is-enabled -- "$unit" > /dev/null 2>&1 || systemctl -q enable -- "$unit"
+"#
+    );
+    let act = if service.reload { "reload-or-restart" } else { "restart" };
+    let said =
+        "{ systemctl --no-pager -l status -- \"$unit\" || :; journalctl --no-pager -n 20 -o cat -u \"$unit\"; } >&2";
+    if !has_stamp(service) {
+        script.push_str(&format!(
+            "systemctl -q is-active -- \"$unit\" || systemctl start -- \"$unit\" || {{ {said}; exit 1; }}"
+        ));
+        return script;
+    }
+    let check = match &service.check {
+        // A configuration that the daemon refuses must not take down the one that runs.
+        Some(check) => format!("  (\n{check}\n  )\n"),
+        None => String::new(),
+    };
+    let stamp =
+        write::put(&stamp_path(service), write::Source::Output("printf '%s\\n' \"$now\""), Mode::PUBLIC, write::ROOT);
+    script.push_str(&format!(
+        r#"kb_digest() {{
+  for file; do
+    if [ -f "$file" ]; then sha256sum -- "$file"; else printf 'absent  %s\n' "$file"; fi
+  done | sha256sum
+}}
+now=$(kb_digest {watches})
+now=${{now%% *}}
+was=$(cat {stamp_path} 2> /dev/null) || was=
+if [ "$now" != "$was" ] || ! systemctl -q is-active -- "$unit"; then
+{check}  systemctl {act} -- "$unit" || {{ {said}; exit 1; }}
+  systemctl -q is-active -- "$unit" || {{ {said}; exit 1; }}
+{stamp}
+fi"#,
+        watches = words(service.watches.iter().map(|watch| &watch.path)),
+        stamp_path = quote(&stamp_path(service)),
+    ));
+    script
+}

@@ -3,7 +3,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{name::NodeName, plan::{Gate, Owner}, step::StepId};
+use super::{
+    name::NodeName,
+    plan::{Gate, Owner},
+    step::StepId,
+};
 
 /// An event with its moment.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -18,20 +22,70 @@ pub struct Stamped {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]
 pub enum Event {
-    RunStarted { run: String, command: String, cluster: String, plan: String, operator: String, unix: u64 },
+    RunStarted {
+        run: String,
+        command: String,
+        cluster: String,
+        plan: String,
+        operator: String,
+        unix: u64,
+    },
     /// The chain waits for a gate.
-    Waiting { owner: Owner, step: StepId, gate: Gate },
-    StepStarted { owner: Owner, step: StepId },
-    OpStarted { owner: Owner, step: StepId, op: String },
-    OpFinished { owner: Owner, step: StepId, op: String, seconds: f64 },
-    StepFinished { owner: Owner, step: StepId, outcome: Outcome, seconds: f64 },
+    Waiting {
+        owner: Owner,
+        step: StepId,
+        gate: Gate,
+    },
+    StepStarted {
+        owner: Owner,
+        step: StepId,
+    },
+    OpStarted {
+        owner: Owner,
+        step: StepId,
+        op: String,
+    },
+    OpFinished {
+        owner: Owner,
+        step: StepId,
+        op: String,
+        seconds: f64,
+    },
+    StepFinished {
+        owner: Owner,
+        step: StepId,
+        outcome: Outcome,
+        seconds: f64,
+    },
+    /// Something worth knowing that a step said of its own accord.
+    Remark {
+        owner: Owner,
+        step: StepId,
+        text: String,
+    },
     /// The connection was lost and is tried again; the work goes on on the node.
-    Reconnecting { node: NodeName, error: String, attempt: u32 },
+    Reconnecting {
+        node: NodeName,
+        error: String,
+        attempt: u32,
+    },
     /// Something of another run is waited for.
-    FoundUnit { node: NodeName, unit: String },
-    Failed { owner: Owner, failure: Failure },
-    ChainFinished { owner: Owner, outcome: Outcome },
-    RunFinished { outcome: Outcome, seconds: f64 },
+    FoundUnit {
+        node: NodeName,
+        unit: String,
+    },
+    Failed {
+        owner: Owner,
+        failure: Failure,
+    },
+    ChainFinished {
+        owner: Owner,
+        outcome: Outcome,
+    },
+    RunFinished {
+        outcome: Outcome,
+        seconds: f64,
+    },
 }
 
 /// How a step, a chain or a run ended.
@@ -42,7 +96,10 @@ pub enum Outcome {
     Changed,
     Failed,
     /// Something that it waited for failed: whose, and which step.
-    BlockedBy { owner: Owner, step: StepId },
+    BlockedBy {
+        owner: Owner,
+        step: StepId,
+    },
     NotReached,
 }
 

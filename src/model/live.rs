@@ -21,10 +21,15 @@ pub enum Cluster {
     Absent,
     /// `kubeadm init` began on this node and did not finish: the API (or the local etcd) itself says that
     /// `kubeadm-config` is not there, or nothing of etcd was ever written.
-    HalfFormed { node: NodeName, reason: String },
+    HalfFormed {
+        node: NodeName,
+        reason: String,
+    },
     Live(Box<Live>),
     /// Anything else: a time-out, a refusal, no quorum, an unreachable node. Never leads to init, reset or removal.
-    Unknown { reason: String },
+    Unknown {
+        reason: String,
+    },
 }
 
 /// A cluster whose API answers.

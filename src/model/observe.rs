@@ -61,9 +61,15 @@ pub enum FileSeen {
         /// As asked by [`ContentRead`]; at most 256 KiB, `None` for anything larger.
         content: Option<Vec<u8>>,
     },
-    Directory { mode: u32, owner: String, group: String },
+    Directory {
+        mode: u32,
+        owner: String,
+        group: String,
+    },
     /// A symbolic link and its target.
-    Link { target: String },
+    Link {
+        target: String,
+    },
     /// A device, socket or pipe.
     Other,
 }
@@ -106,7 +112,10 @@ pub struct CommandSeen {
 pub enum Observation {
     Seen(Box<Seen>),
     /// Time-out, refusal, wrong key, broken answer: the error as a person reads it.
-    Unknown { error: String, hint: Option<String> },
+    Unknown {
+        error: String,
+        hint: Option<String>,
+    },
 }
 
 /// Secrets that an observation brings along from a control plane, kept apart from what may be printed.

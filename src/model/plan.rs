@@ -94,6 +94,8 @@ pub struct Notice {
 pub enum Gate {
     /// Every chain's probes have passed.
     AllPreflightPassed,
+    /// The first control plane holds the authorities and the cluster's identity on disk.
+    Founded,
     /// The first control plane's API server answers and init is done.
     ApiAnswers,
     /// This control plane's join is done: the next one may begin.
@@ -106,6 +108,7 @@ impl fmt::Display for Gate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Gate::AllPreflightPassed => f.write_str("preflight of every node"),
+            Gate::Founded => f.write_str("the cluster's authorities"),
             Gate::ApiAnswers => f.write_str("the API to answer"),
             Gate::Turn(node) => write!(f, "the join of {node}"),
             Gate::NodesSettled => f.write_str("every node"),

@@ -1,1 +1,5 @@
 //! Planning: desired and observed in, a plan out. Pure.
+
+mod build;
+
+pub use build::{Input, build};

@@ -1,0 +1,257 @@
+//! Desired and observed in, a plan out.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    kind::{self, Context},
+    model::{
+        cluster::ClusterSpec,
+        facts::{ClusterIdentity, Facts},
+        live::Cluster,
+        name::NodeName,
+        node::NodeSpec,
+        observe::Observation,
+        op::Late,
+        plan::{Chain, Gate, Item, Notice, Owner, Plan, Verdict},
+        step::{Action, Probe, Step, StepId, StepKind},
+    },
+};
+
+/// All that a plan is made from.
+pub struct Input<'a> {
+    pub spec: &'a ClusterSpec,
+    /// Steps of every node of the inventory, in playbook order.
+    pub steps: BTreeMap<NodeName, Vec<Step>>,
+    pub cluster_steps: Vec<Step>,
+    pub observations: &'a BTreeMap<NodeName, Observation>,
+    pub cluster: &'a Cluster,
+}
+
+/// Makes the plan. Pure: the same input gives the same plan.
+pub fn build(input: &Input) -> Plan {
+    let facts: BTreeMap<NodeName, Facts> = input
+        .observations
+        .iter()
+        .filter_map(|(name, observation)| match observation {
+            Observation::Seen(seen) => Some((name.clone(), seen.facts.clone())),
+            Observation::Unknown { .. } => None,
+        })
+        .collect();
+    let leader = leader(input.spec, input.cluster, &facts);
+    let ca_crt = known_ca(input.spec, &facts);
+    let identity = known_identity(input.spec, input.cluster, &facts);
+    let mut chains: Vec<Chain> = input
+        .spec
+        .nodes
+        .iter()
+        .map(|node| {
+            let steps = &input.steps[&node.name];
+            let items = match &input.observations[&node.name] {
+                Observation::Unknown { error, .. } => {
+                    steps.iter().map(|step| item(step, Verdict::Unknown(error.clone()))).collect()
+                }
+                Observation::Seen(seen) => node_items(
+                    steps,
+                    &Context {
+                        spec: input.spec,
+                        node,
+                        seen,
+                        cluster: input.cluster,
+                        facts: &facts,
+                        ca_crt,
+                        leader: &leader,
+                        identity: identity.as_ref(),
+                    },
+                ),
+            };
+            Chain { owner: Owner::Node(node.name.clone()), items }
+        })
+        .collect();
+    chains.push(Chain { owner: Owner::Cluster, items: cluster_items(input, &chains) });
+    let mut plan = Plan { chains, notices: notices(input) };
+    gate(&mut plan, input, &leader);
+    plan
+}
+
+fn item(step: &Step, verdict: Verdict) -> Item {
+    Item { step: step.id.clone(), title: step.title.clone(), verdict, waits: Vec::new(), opens: None }
+}
+
+/// Judges a node's steps. A probe stays in the plan as one only where something later needs what it reaches for.
+fn node_items(steps: &[Step], context: &Context) -> Vec<Item> {
+    let judged: Vec<&Step> = steps.iter().filter(|step| step.only.fits(&context.seen.facts.os)).collect();
+    let mut items: Vec<Item> = judged.iter().map(|step| item(step, kind::judge(step, context))).collect();
+    let changes = |wanted: fn(&StepKind) -> bool| {
+        judged.iter().zip(&items).any(|(step, item)| wanted(&step.kind) && item.verdict.is_change())
+    };
+    let needs_packages = changes(|kind| matches!(kind, StepKind::Packages(_) | StepKind::Repository(_)));
+    let needs_images = changes(|kind| matches!(kind, StepKind::Images(_)));
+    for (step, item) in judged.iter().zip(&mut items) {
+        let needed = match &step.kind {
+            StepKind::Probe(Probe::Repository { .. }) => needs_packages,
+            StepKind::Probe(Probe::Registry { .. }) => needs_images,
+            _ => continue,
+        };
+        if !needed && matches!(item.verdict, Verdict::Probe(_)) {
+            item.verdict = Verdict::Satisfied;
+        }
+    }
+    items
+}
+
+/// Judges the cluster's steps in order. A run that changes anything ends with the proof by more than looking, so the
+/// last steps are told whether anything before them changes.
+fn cluster_items(input: &Input, chains: &[Chain]) -> Vec<Item> {
+    let mut changes = chains.iter().flat_map(|chain| &chain.items).any(|item| item.verdict.is_change());
+    let mut items = Vec::new();
+    for step in &input.cluster_steps {
+        let verdict = kind::judge_cluster(step, input.spec, input.cluster, changes);
+        changes |= verdict.is_change();
+        items.push(item(step, verdict));
+    }
+    items
+}
+
+/// The control plane that is initialised, or that others are joined from: of a living cluster the first whose API server
+/// answers; else one that already has the shared authorities (a run ended there); else the first of the inventory.
+fn leader(spec: &ClusterSpec, cluster: &Cluster, facts: &BTreeMap<NodeName, Facts>) -> NodeName {
+    let first = |wanted: &dyn Fn(&Facts) -> bool| {
+        spec.control_planes().find(|node| facts.get(&node.name).is_some_and(wanted)).map(|node| node.name.clone())
+    };
+    let chosen = match cluster {
+        Cluster::HalfFormed { node, .. } => Some(node.clone()),
+        Cluster::Live(_) => first(&|facts| facts.kubernetes.readyz == Some(200)),
+        Cluster::Absent | Cluster::Unknown { .. } => first(&|facts| !facts.kubernetes.shared_pki.is_empty()),
+    };
+    chosen
+        .or_else(|| first(&|_| true))
+        .unwrap_or_else(|| spec.control_planes().next().expect("an inventory has a control plane").name.clone())
+}
+
+/// The cluster's authority, where any control plane has it.
+fn known_ca<'a>(spec: &ClusterSpec, facts: &'a BTreeMap<NodeName, Facts>) -> Option<&'a str> {
+    spec.control_planes().find_map(|node| facts.get(&node.name)?.kubernetes.ca_crt.as_deref())
+}
+
+/// The cluster's identity: the API's word before a control plane's. A prepared worker's is never taken for the cluster's.
+fn known_identity(spec: &ClusterSpec, cluster: &Cluster, facts: &BTreeMap<NodeName, Facts>) -> Option<ClusterIdentity> {
+    if let Cluster::Live(live) = cluster
+        && let Some(identity) = &live.identity
+    {
+        return Some(identity.clone());
+    }
+    spec.control_planes()
+        .filter_map(|node| facts.get(&node.name))
+        .filter(|facts| !facts.kubernetes.shared_pki.is_empty())
+        .find_map(|facts| facts.kubernetes.identity.clone())
+}
+
+/// What a person should know though nothing is done about it.
+fn notices(input: &Input) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    for (name, observation) in input.observations {
+        if let Observation::Unknown { error, hint } = observation {
+            let text = format!("nothing is known of it: {error}");
+            notices.push(Notice { node: Some(name.clone()), text, hint: hint.clone() });
+        }
+    }
+    match input.cluster {
+        Cluster::Live(live) => {
+            for name in live.nodes.keys().filter(|name| input.spec.node(name).is_none()) {
+                notices.push(Notice {
+                    node: Some(name.clone()),
+                    text: "present in the cluster, not in the inventory; it is left alone".into(),
+                    hint: Some(format!(
+                        "`kbootstrap node remove` takes a node out, `kubectl get node {name}` shows it"
+                    )),
+                });
+            }
+        }
+        Cluster::HalfFormed { node, reason } => {
+            notices.push(Notice { node: Some(node.clone()), text: reason.clone(), hint: None });
+        }
+        Cluster::Unknown { reason } => {
+            let hint = Some("nothing is initialised, reset or removed on what is merely unknown".into());
+            notices.push(Notice { node: None, text: format!("the cluster's state is unknown: {reason}"), hint });
+        }
+        Cluster::Absent => {}
+    }
+    notices
+}
+
+/// Declares who waits for what.
+fn gate(plan: &mut Plan, input: &Input, leader: &NodeName) {
+    let forming = !matches!(input.cluster, Cluster::Live(_));
+    let kinds = kinds(input);
+    let is = |item: &Item, actions: &[Action]| matches!(kinds.get(&item.step), Some(StepKind::Action(action)) if actions.contains(action));
+    let any_node_changes = plan.items().any(|(owner, item)| *owner != Owner::Cluster && item.verdict.is_change());
+    let mut previous_turn: Option<NodeName> = None;
+    for chain in &mut plan.chains {
+        let owner = chain.owner.clone();
+        let leads = owner == Owner::Node(leader.clone());
+        // Before the first change of anything, everybody's preflight.
+        if let Some(item) = chain.items.iter_mut().find(|item| item.verdict.is_change()) {
+            item.waits.push(Gate::AllPreflightPassed);
+        }
+        if forming && leads {
+            // Nobody gets what the leader does not hold on disk: a run that dies has given nothing away that the next one
+            // would not find again.
+            if let Some(item) = chain.items.iter_mut().rfind(|item| founds(item)) {
+                item.opens = Some(Gate::Founded);
+            }
+            if let Some(item) = chain.items.iter_mut().find(|item| is(item, &[Action::KubeadmInit])) {
+                item.opens = Some(Gate::ApiAnswers);
+            }
+        } else if forming && let Some(item) = chain.items.iter_mut().find(|item| needs_founding(item)) {
+            item.waits.push(Gate::Founded);
+        }
+        for item in chain.items.iter_mut().filter(|item| item.verdict.is_change()) {
+            if forming && is(item, &[Action::KubeadmJoin, Action::ClusterIdentity, Action::Network]) {
+                item.waits.push(Gate::ApiAnswers);
+            }
+            if any_node_changes && is(item, &[Action::CorednsSpread, Action::Tokens, Action::Proof]) {
+                item.waits.push(Gate::NodesSettled);
+            }
+        }
+        let Owner::Node(name) = &owner else { continue };
+        if input.spec.node(name).is_some_and(NodeSpec::is_control_plane) {
+            take_turn(chain, name, |item| is(item, &[Action::KubeadmJoin]), &mut previous_turn);
+        }
+    }
+}
+
+/// The kind of every step; a step of one id is of one kind everywhere.
+fn kinds<'a>(input: &'a Input) -> BTreeMap<StepId, &'a StepKind> {
+    let all = input.steps.values().flatten().chain(&input.cluster_steps);
+    all.map(|step| (step.id.clone(), &step.kind)).collect()
+}
+
+/// Whether an item puts the authorities or the identity on the leader's disk.
+fn founds(item: &Item) -> bool {
+    uses(item, &[Late::SharedPki, Late::Identity])
+}
+
+/// Whether an item needs what the leader must hold first.
+fn needs_founding(item: &Item) -> bool {
+    uses(item, &[Late::SharedPki, Late::Identity, Late::ClusterCa])
+}
+
+fn uses(item: &Item, lates: &[Late]) -> bool {
+    matches!(&item.verdict, Verdict::Change(change) if change.late().iter().any(|late| lates.contains(late)))
+}
+
+/// One control plane at a time joins, or is disturbed: from its first such item to its last it has the turn.
+fn take_turn(chain: &mut Chain, name: &NodeName, joins: impl Fn(&Item) -> bool, previous: &mut Option<NodeName>) {
+    let needs_turn = |item: &Item| match &item.verdict {
+        Verdict::Change(change) => change.disrupts.is_some() || joins(item),
+        _ => false,
+    };
+    let Some(first) = chain.items.iter().position(&needs_turn) else { return };
+    let last = chain.items.iter().rposition(&needs_turn).expect("there is a first");
+    if let Some(previous) = previous {
+        chain.items[first].waits.push(Gate::Turn(previous.clone()));
+    }
+    // An item opens one gate; what opens another is init's, and init takes no turn.
+    chain.items[last].opens.get_or_insert(Gate::Turn(name.clone()));
+    *previous = Some(name.clone());
+}

@@ -1,1 +1,26 @@
-//! What a person or a program sees: bars, plain lines, plan trees, JSON.
+//! What a person or a program sees: bars, plain lines, plan trees, JSON. Data goes to stdout, talk to stderr.
+
+mod bars;
+pub mod json;
+mod lines;
+mod paint;
+mod plan;
+mod screen;
+mod summary;
+
+pub use paint::Paint;
+pub use plan::{Detail, plan_tree};
+pub use screen::{Screen, Style};
+pub use summary::{Row, summary};
+
+/// Seconds as a person reads them: `0.4 s`, `12 s`, `3 min 05 s`.
+pub fn seconds(seconds: f64) -> String {
+    if seconds < 10.0 {
+        format!("{seconds:.1} s")
+    } else if seconds < 100.0 {
+        format!("{seconds:.0} s")
+    } else {
+        let whole = seconds.round() as u64;
+        format!("{} min {:02} s", whole / 60, whole % 60)
+    }
+}

@@ -1,0 +1,22 @@
+//! `--output json`: types that only serialize, each with the name of its schema; additive within a version.
+
+mod plan;
+
+pub use plan::plan;
+
+use serde::Serialize;
+
+use crate::model::event::Stamped;
+
+/// One event (`kbootstrap.event/v1`).
+#[derive(Serialize)]
+pub struct EventLine<'a> {
+    schema: &'static str,
+    #[serde(flatten)]
+    event: &'a Stamped,
+}
+
+/// Names the schema of an event.
+pub fn event(event: &Stamped) -> EventLine<'_> {
+    EventLine { schema: "kbootstrap.event/v1", event }
+}

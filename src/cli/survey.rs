@@ -1,0 +1,148 @@
+//! Looking at everything once: every node by one script, then the API; and the plan that follows from it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use futures::future::join_all;
+
+use super::reach;
+use crate::{
+    gather::{self, Ask, Gathered, Looked},
+    kind,
+    kube::{self, Link, Route, Sight},
+    model::{
+        cluster::ClusterSpec,
+        live::Cluster,
+        name::NodeName,
+        observe::{Observation, Read},
+        plan::Plan,
+        secret::Secret,
+        ssh::SshTarget,
+        step::Step,
+    },
+    plan,
+    playbook::Playbook,
+    transport::{Connector, Effect},
+};
+
+/// What is wanted and how its machines are reached; the same for every look of one command.
+pub struct Desired {
+    pub spec: ClusterSpec,
+    pub connector: Arc<dyn Connector>,
+    pub targets: BTreeMap<NodeName, SshTarget>,
+    pub steps: BTreeMap<NodeName, Vec<Step>>,
+    pub cluster_steps: Vec<Step>,
+}
+
+/// What one look brought.
+pub struct Survey {
+    pub observations: BTreeMap<NodeName, Observation>,
+    pub cluster: Cluster,
+    pub plan: Plan,
+    /// Connections that were kept open.
+    pub connections: BTreeMap<NodeName, Arc<dyn Effect>>,
+    /// Credentials of an administrator, where a control plane had them.
+    pub admin_conf: Option<Secret<String>>,
+}
+
+/// With more nodes than this no connection is kept: each costs memory here and a process there.
+const KEEP: usize = 100;
+
+impl Desired {
+    pub fn new(spec: ClusterSpec, playbook: &Playbook, accept_new: bool, sudo: Option<&Secret<String>>) -> Self {
+        let steps = spec.nodes.iter().map(|node| (node.name.clone(), plan::expand::node_steps(playbook, &spec, node)));
+        let steps = steps.collect();
+        let cluster_steps = plan::expand::cluster_steps(playbook, &spec);
+        let targets =
+            spec.nodes.iter().map(|node| (node.name.clone(), reach::target(node, accept_new, sudo))).collect();
+        Self { connector: reach::connector(), targets, steps, cluster_steps, spec }
+    }
+
+    /// Looks at every node and at the cluster, over the connections that are open and new ones for the rest.
+    pub async fn survey(&self, open: BTreeMap<NodeName, Arc<dyn Effect>>, keep: bool) -> Survey {
+        let gathered = self.gather(open, keep && self.spec.nodes.len() <= KEEP).await;
+        let mut observations = BTreeMap::new();
+        let mut connections = BTreeMap::new();
+        let mut admin_conf: Option<(NodeName, bool, Secret<String>)> = None;
+        for (name, Gathered { observation, secrets, connection }) in gathered {
+            if let Some(connection) = connection {
+                connections.insert(name.clone(), connection);
+            }
+            if let (Some(secret), Observation::Seen(seen)) = (secrets.admin_conf, &observation) {
+                // One whose API server is ready goes before one that merely has the file.
+                let ready = seen.facts.kubernetes.readyz == Some(200);
+                if admin_conf.as_ref().is_none_or(|(_, known, _)| ready && !known) {
+                    admin_conf = Some((name.clone(), ready, secret));
+                }
+            }
+            observations.insert(name, observation);
+        }
+        let api = Arc::new(self.link());
+        if let Some((node, ..)) = &admin_conf {
+            api.adopt(node, connections.get(node).cloned()).await;
+        }
+        let admin_conf = admin_conf.map(|(_, _, secret)| secret);
+        let objects = kind::objects(&self.spec, &self.cluster_steps);
+        let answer = kube::ask(Arc::clone(&api), admin_conf.as_ref(), &objects).await;
+        let cluster = kube::classify(&self.sights(&observations), answer);
+        let plan = plan::build(&plan::Input {
+            spec: &self.spec,
+            steps: &self.steps,
+            cluster_steps: &self.cluster_steps,
+            observations: &observations,
+            cluster: &cluster,
+        });
+        Survey { observations, cluster, plan, connections, admin_conf }
+    }
+
+    async fn gather(&self, mut open: BTreeMap<NodeName, Arc<dyn Effect>>, keep: bool) -> BTreeMap<NodeName, Gathered> {
+        let mut looks = Vec::new();
+        let mut targets = Vec::new();
+        for node in &self.spec.nodes {
+            let reads: BTreeSet<Read> = self.steps[&node.name].iter().flat_map(kind::reads).collect();
+            let ask = Ask::new(&reads);
+            let ask = if node.is_control_plane() { ask.with_admin_conf() } else { ask };
+            match open.remove(&node.name) {
+                Some(connection) => looks.push(async move {
+                    let Looked { observation, secrets } = gather::look(connection.as_ref(), &ask).await;
+                    (node.name.clone(), Gathered { observation, secrets, connection: Some(connection) })
+                }),
+                // The API is asked over a control plane's own connection: no second handshake.
+                None => targets.push(gather::Target {
+                    name: node.name.clone(),
+                    ssh: self.targets[&node.name].clone(),
+                    ask,
+                    keep: keep || node.is_control_plane(),
+                }),
+            }
+        }
+        let (looked, mut gathered) =
+            tokio::join!(join_all(looks), gather::observe(Arc::clone(&self.connector), targets, |_, _| {}));
+        gathered.extend(looked);
+        gathered
+    }
+
+    fn link(&self) -> Link {
+        let routes = self.spec.control_planes().map(|node| Route {
+            node: node.name.clone(),
+            target: self.targets[&node.name].clone(),
+        });
+        Link::new(Arc::clone(&self.connector), routes.collect())
+    }
+
+    fn sights<'a>(&self, observations: &'a BTreeMap<NodeName, Observation>) -> Vec<Sight<'a>> {
+        observations
+            .iter()
+            .map(|(node, observation)| Sight {
+                node,
+                control_plane: self.spec.node(node).is_some_and(|node| node.is_control_plane()),
+                seen: match observation {
+                    Observation::Seen(seen) => Ok(&seen.facts.kubernetes),
+                    Observation::Unknown { error, .. } => Err(error),
+                },
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,114 @@
+//! Gates: what chains wait for, open or failed exactly once.
+
+use std::{collections::BTreeMap, sync::Mutex};
+
+use tokio::sync::watch;
+
+use crate::model::{
+    plan::{Gate, Owner, Plan},
+    step::StepId,
+};
+
+/// Who failed, so that those who waited can say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Blocker {
+    pub owner: Owner,
+    pub step: StepId,
+}
+
+#[derive(Clone, Debug)]
+enum State {
+    Closed,
+    Open,
+    Failed(Blocker),
+}
+
+/// All gates of one run.
+pub struct Gates {
+    states: BTreeMap<Gate, watch::Sender<State>>,
+    /// Chains whose preflight, and chains whose end, is still out.
+    left: Mutex<Left>,
+}
+
+struct Left {
+    preflight: usize,
+    nodes: usize,
+}
+
+impl Gates {
+    /// The gates that the items of a plan wait for or open, all closed.
+    pub fn of(plan: &Plan) -> Self {
+        let mut states = BTreeMap::new();
+        for (_, item) in plan.items() {
+            for gate in item.waits.iter().chain(&item.opens) {
+                states.entry(gate.clone()).or_insert_with(|| watch::Sender::new(State::Closed));
+            }
+        }
+        let nodes = plan.chains.iter().filter(|chain| chain.owner != Owner::Cluster).count();
+        let gates = Self { states, left: Mutex::new(Left { preflight: nodes, nodes }) };
+        if nodes == 0 {
+            gates.open(&Gate::AllPreflightPassed);
+            gates.open(&Gate::NodesSettled);
+        }
+        gates
+    }
+
+    /// Opens a gate; one that has failed stays so.
+    pub fn open(&self, gate: &Gate) {
+        self.set(gate, State::Open);
+    }
+
+    /// Fails a gate: whoever waits for it is blocked by this.
+    pub fn fail(&self, gate: &Gate, blocker: Blocker) {
+        self.set(gate, State::Failed(blocker));
+    }
+
+    fn set(&self, gate: &Gate, to: State) {
+        if let Some(state) = self.states.get(gate) {
+            state.send_if_modified(|now| {
+                let closed = matches!(now, State::Closed);
+                if closed {
+                    *now = to;
+                }
+                closed
+            });
+        }
+    }
+
+    /// A node chain's probes have passed (or it has none, or its node is unknown and will do nothing).
+    pub fn preflight_passed(&self) {
+        let mut left = self.left.lock().expect("no holder panics");
+        left.preflight -= 1;
+        if left.preflight == 0 {
+            self.open(&Gate::AllPreflightPassed);
+        }
+    }
+
+    /// A node chain has ended, well or not.
+    pub fn node_settled(&self) {
+        let mut left = self.left.lock().expect("no holder panics");
+        left.nodes -= 1;
+        if left.nodes == 0 {
+            self.open(&Gate::NodesSettled);
+        }
+    }
+
+    /// Whether waiting would end at once.
+    pub fn is_open(&self, gate: &Gate) -> bool {
+        self.states.get(gate).is_some_and(|state| matches!(*state.borrow(), State::Open))
+    }
+
+    /// Waits for a gate.
+    ///
+    /// # Errors
+    /// Whoever was to open it has failed.
+    pub async fn wait(&self, gate: &Gate) -> Result<(), Blocker> {
+        let Some(state) = self.states.get(gate) else { return Ok(()) };
+        let mut watched = state.subscribe();
+        let state = watched.wait_for(|state| !matches!(state, State::Closed)).await.expect("the gates outlive waiting");
+        match &*state {
+            State::Failed(blocker) => Err(blocker.clone()),
+            State::Open | State::Closed => Ok(()),
+        }
+    }
+}

@@ -1,16 +1,13 @@
 //! Traces of Kubernetes on a node's disk.
 
-use super::{error::FactError, section::Section, texts::Texts};
-use crate::model::{
-    etcd::EtcdLayout,
-    facts::{ClusterIdentity, Kubernetes},
+use super::{
+    error::FactError,
+    listing::{KUBERNETES, Listing, etcd_folders},
+    texts::Texts,
 };
-
-/// The section's name: a listing of the folders of Kubernetes.
-pub const NAME: &str = "kubernetes";
+use crate::model::facts::{ClusterIdentity, Kubernetes};
 
 const IDENTITY: &str = "/var/lib/kbootstrap/cluster.toml";
-const FOLDER: &str = "/etc/kubernetes";
 const CA: &str = "/etc/kubernetes/pki/ca.crt";
 
 /// The eight files under `/etc/kubernetes/pki` that all control planes share.
@@ -20,56 +17,27 @@ const SHARED_PKI: [&str; 8] =
 /// Small texts that [`parse`] needs.
 pub const TEXTS: &[&str] = &[IDENTITY, CA];
 
-/// Lists what there is, by one process that tells a missing folder from one that can't be read: a pattern of the shell
-/// would take both for empty.
-pub fn command() -> String {
-    let [stacked, service] = data_folders();
-    // -H: the data folder may be a link to another disk. kubeadm's backups and etcd's own files are nobody's business.
-    format!(
-        r"_r {NAME} find -H {FOLDER} {stacked} {service} -maxdepth 3 -printf '%p\0' \( -path {FOLDER}/tmp -o -name member \) -prune"
-    )
-}
-
-const fn data_folders() -> [&'static str; 2] {
-    [EtcdLayout::Stacked.data_folder(), EtcdLayout::Service.data_folder()]
-}
-
 /// All but what the control plane's programs say themselves, see [`super::control_plane`].
 ///
 /// # Errors
-/// A folder could not be read, or `cluster.toml` is not ours.
-pub fn parse(texts: &Texts, section: &Section<'_>) -> Result<Kubernetes, FactError> {
-    section.missing("the folders of Kubernetes")?;
-    let listing = String::from_utf8_lossy(section.out);
-    let paths: Vec<&str> = listing.split_terminator('\0').collect();
-    let in_folder = |folder: &str| -> Vec<String> {
-        let name = |path: &&str| {
-            let name = path.strip_prefix(folder)?.strip_prefix('/')?;
-            (!name.contains('/')).then(|| name.to_owned())
-        };
-        let mut names: Vec<String> = paths.iter().filter_map(name).collect();
-        names.sort();
-        names
-    };
-    let mut configs = in_folder(FOLDER);
-    configs.retain(|name| name.ends_with(".conf"));
-    let mut manifests = in_folder(&format!("{FOLDER}/manifests"));
-    // kubelet ignores these, and so do we: half-written files of ours and of others.
-    manifests.retain(|name| !name.starts_with('.'));
-    let shared = SHARED_PKI.into_iter().filter(|name| {
-        let path = format!("{FOLDER}/pki/{name}");
-        paths.contains(&path.as_str())
-    });
+/// A text could not be read, or `cluster.toml` is not ours.
+pub fn parse(texts: &Texts, listing: &Listing) -> Result<Kubernetes, FactError> {
+    let manifests = format!("{KUBERNETES}/manifests");
     Ok(Kubernetes {
         identity: texts.get(IDENTITY)?.map(identity).transpose()?,
-        configs,
-        manifests,
+        configs: owned(listing.names(KUBERNETES).filter(|name| name.ends_with(".conf"))),
+        // kubelet ignores names with a dot first, and so do we: files that somebody is about to rename.
+        manifests: owned(listing.names(&manifests).filter(|name| !name.starts_with('.'))),
         ca_crt: texts.get(CA)?.map(str::to_owned),
-        shared_pki: shared.map(str::to_owned).collect(),
-        etcd_data: data_folders().iter().any(|folder| paths.contains(&format!("{folder}/member").as_str())),
+        shared_pki: owned(SHARED_PKI.into_iter().filter(|name| listing.has(&format!("{KUBERNETES}/pki/{name}")))),
+        etcd_data: etcd_folders().iter().any(|folder| listing.has(&format!("{folder}/member"))),
         etcd: None,
         readyz: None,
     })
+}
+
+fn owned<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+    names.map(str::to_owned).collect()
 }
 
 fn identity(text: &str) -> Result<ClusterIdentity, FactError> {
@@ -82,28 +50,24 @@ fn identity(text: &str) -> Result<ClusterIdentity, FactError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::facts::listing::FileId;
 
-    fn listed(paths: &[&str], err: &str) -> Result<Kubernetes, FactError> {
-        let out = paths.iter().map(|path| format!("{path}\0")).collect::<String>();
-        let section = Section { code: 1, out: out.as_bytes(), err: err.as_bytes() };
-        parse(&Texts::default(), &section)
+    fn listed(paths: &[&str]) -> Kubernetes {
+        let id = FileId { device: 1, inode: 1 };
+        let files: Vec<(&str, FileId)> = paths.iter().map(|path| (*path, id)).collect();
+        parse(&Texts::default(), &Listing::of(&files)).expect("read")
     }
-
-    const NO_ETCD: &str = "find: '/var/lib/kbootstrap/etcd': No such file or directory";
 
     #[test]
     fn a_bare_machine() {
-        let err = format!(
-            "find: '/etc/kubernetes': No such file or directory\nfind: '/var/lib/etcd': No such file or directory\n{NO_ETCD}"
-        );
-        let seen = listed(&[], &err).expect("read");
+        let seen = listed(&[]);
         assert_eq!(seen, Kubernetes::default());
         assert!(!seen.has_state());
     }
 
     #[test]
     fn a_control_plane() {
-        let paths = [
+        let seen = listed(&[
             "/etc/kubernetes",
             "/etc/kubernetes/kubelet.conf",
             "/etc/kubernetes/admin.conf",
@@ -118,8 +82,7 @@ mod tests {
             "/etc/kubernetes/pki/etcd/ca.key",
             "/var/lib/etcd",
             "/var/lib/etcd/member",
-        ];
-        let seen = listed(&paths, NO_ETCD).expect("read");
+        ]);
         assert_eq!(seen.configs, ["admin.conf", "kubelet.conf"]);
         assert_eq!(seen.manifests, ["etcd.yaml"]);
         assert_eq!(seen.shared_pki, ["ca.crt", "etcd/ca.key"]);
@@ -127,14 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_folder_is_not_an_empty_one() {
-        assert!(listed(&[], "find: '/etc/kubernetes/manifests': Input/output error").is_err());
-    }
-
-    #[test]
     fn the_identity_must_be_ours() {
-        let section = Section { code: 0, out: b"", err: b"" };
-        let read = |text| parse(&Texts::of([(IDENTITY, text)]), &section);
+        let read = |text| parse(&Texts::of([(IDENTITY, text)]), &Listing::default());
         let seen = read("id = \"ab\"\nname = \"demo\"\nca_sha256 = \"cd\"\n").expect("read");
         assert_eq!(seen.identity.map(|identity| identity.name).as_deref(), Some("demo"));
         assert!(read("id = 1\n").is_err());

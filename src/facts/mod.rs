@@ -17,6 +17,7 @@ pub mod hardware;
 pub mod identity;
 pub mod kubernetes;
 pub mod links;
+pub mod listing;
 pub mod modules;
 pub mod os;
 pub mod packages;

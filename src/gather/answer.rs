@@ -12,7 +12,9 @@ use crate::{
         clock::{self, Reading},
         commands, control_plane, disks,
         error::FactError,
-        files, hardware, identity, kubernetes, links, modules, os, packages, ports, runs,
+        files, hardware, identity, kubernetes, links,
+        listing::{self, Listing},
+        modules, os, packages, ports, runs,
         section::Sections,
         sysctls,
         texts::{self, Texts},
@@ -36,6 +38,7 @@ pub fn parse(stdout: &[u8], nonce: &str, ask: &Ask) -> Result<Answer, FactError>
     let stream = frame(stdout, nonce)?;
     let sections = Sections::split(&stream, nonce)?;
     let texts = Texts::parse(sections.need(texts::NAME)?)?;
+    let listing = Listing::parse(sections.need(listing::NAME)?)?;
     let units = units::parse(sections.get(units::NAME), names(&ask.units))?;
     let reading = clock::parse(sections.need(clock::NAME)?)?;
     let (etcd, readyz) = control_plane::parse(sections.get(control_plane::NAME));
@@ -47,8 +50,8 @@ pub fn parse(stdout: &[u8], nonce: &str, ask: &Ask) -> Result<Answer, FactError>
         disks: disks::parse(sections.need(disks::NAME)?)?,
         links: links::parse(sections.need(links::NAME)?)?,
         ports: ports::parse(sections.need(ports::NAME)?)?,
-        kubernetes: Kubernetes { etcd, readyz, ..kubernetes::parse(&texts, sections.need(kubernetes::NAME)?)? },
-        runs: runs::parse(&texts, sections.need(runs::NAME)?, &units)?,
+        kubernetes: Kubernetes { etcd, readyz, ..kubernetes::parse(&texts, &listing)? },
+        runs: runs::parse(&texts, &listing, &units)?,
     };
     let seen = Seen {
         facts,

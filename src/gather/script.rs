@@ -6,8 +6,8 @@
 use super::ask::Ask;
 use crate::{
     facts::{
-        clock, commands, control_plane, disks, files, hardware, identity, kubernetes, links, modules, os, packages,
-        ports, runs,
+        clock, commands, control_plane, disks, files, hardware, identity, kubernetes, links, listing, modules, os,
+        packages, ports, runs,
         section::{self, END},
         sysctls, texts, units,
     },
@@ -31,13 +31,15 @@ unset IFS
 _look() {{
 exec 3>&1 4<&0 </dev/null
 {reads}
-cat <&4; _s {cp} 0
+[ -z "$_a" ] || {{ cat <&4; _s {cp} 0; }}
 {clock_end}
 _s {END} 0
 }}
 {clock_begin}
 printf '\n%s {FRAME} 0 ' {nonce}
+_a=
 if {condition}; then
+_a=1
 {control_plane} | _look
 else
 _look
@@ -68,8 +70,7 @@ fn reads(ask: &Ask) -> String {
     let parts = [
         texts::command(texts),
         os::command(),
-        kubernetes::command(),
-        runs::command(),
+        listing::command(),
         disks::command(),
         links::command(),
         ports::command(),

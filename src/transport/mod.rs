@@ -5,6 +5,7 @@
 
 mod dial;
 mod error;
+#[cfg(test)]
 pub mod fake;
 mod held;
 mod script;

@@ -72,7 +72,9 @@ pub enum Stage {
     Handshake,
     /// Trying keys.
     Auth,
-    /// A script, from asking for a channel to its end.
+    /// Waiting for one of the connection's two sessions, and for the server to open it.
+    Session,
+    /// A script, from its start to its end.
     Command,
 }
 
@@ -82,6 +84,7 @@ impl fmt::Display for Stage {
             Self::Connect => "connecting",
             Self::Handshake => "the SSH handshake",
             Self::Auth => "authentication",
+            Self::Session => "opening a session",
             Self::Command => "the command",
         })
     }

@@ -12,8 +12,8 @@ use crate::model::{mode::Mode, ssh::SshTarget};
 
 use super::stream::{self, Events};
 use super::{
-    Attempt, Cause, Connector, Dial, Effect, Exit, Follow, FollowEvent, Held, Limits, Observe, Output, Probe, Script, Stream,
-    TransportError,
+    Attempt, Cause, Connector, Dial, Effect, Exit, Follow, FollowEvent, Held, Limits, Observe, Output, Probe, Script,
+    Stream, TransportError,
 };
 
 /// One thing that the fake expects to be asked, and its answer.
@@ -166,7 +166,9 @@ impl Effect for FakeNode {
 
     fn follow<'a>(&'a self, script: &'a Script, _: Duration) -> Attempt<'a, Follow> {
         match self.next(script.expose()) {
-            Told::Follow(part, events) if script.expose().contains(&part) => self.finished(Ok(Follow(self.events(events)))),
+            Told::Follow(part, events) if script.expose().contains(&part) => {
+                self.finished(Ok(Follow(self.events(events))))
+            }
             told => self.surprised(&told, script.expose()),
         }
     }

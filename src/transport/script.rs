@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use zeroize::Zeroizing;
 
 /// POSIX shell text, fed on standard input to `sh -s` as root.
@@ -26,6 +27,11 @@ impl Script {
     /// The shell text.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The shell text as bytes that are overwritten when dropped, too.
+    pub(super) fn bytes(&self) -> Bytes {
+        Bytes::from_owner(self.0.clone())
     }
 }
 

@@ -202,12 +202,12 @@ pub enum Cause {
         message: String,
     },
     /// The login shell ended before the script was started.
-    #[error("the login shell did not start the script ({exit}){}", tail(.stderr))]
+    #[error("the login shell did not start the script ({exit}){}", tail(.words))]
     NotStarted {
         /// How the login shell ended.
         exit: Exit,
-        /// Last lines of what it wrote.
-        stderr: String,
+        /// The last of what it wrote.
+        words: String,
     },
     /// The server refused to open a channel, as at its `MaxSessions`, or to run a command.
     #[error("the server refused a session: {message}")]

@@ -1,1 +1,103 @@
+//! Two sessions on a connection, a third that waits, and what is held or followed in them.
 
+use std::time::{Duration, Instant};
+
+use kbootstrap::transport::{Exit, FollowEvent, Limits, Script};
+
+use crate::server::{Server, said};
+
+/// Answers each beat with a line.
+const HOLDER: &str = "main() { echo held; while read -r _; do echo beat; done; echo gone >&2; exit 3; }\nmain\n";
+
+#[tokio::test]
+async fn a_lock_and_work_fit_max_sessions_2_and_a_third_waits() {
+    let server = Server::start_with("MaxSessions 2");
+    let node = server.connect().await;
+    let mut held = node.hold(&Script::new(HOLDER)).await.unwrap();
+    assert_eq!(held.next_line().await.unwrap().as_deref(), Some("held"));
+    let script = Script::new("sleep 0.4");
+    let work = node.run(&script, Limits::default());
+    let third = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let begun = Instant::now();
+        assert_eq!(said(&*node, "echo third").await, "third\n");
+        begun.elapsed()
+    };
+    let (work, waited) = tokio::join!(work, third);
+    assert!(work.unwrap().exit.is_success());
+    assert!(waited > Duration::from_millis(200), "it did not wait: {waited:?}");
+    assert!(held.beat());
+    assert_eq!(held.next_line().await.unwrap().as_deref(), Some("beat"));
+}
+
+#[tokio::test]
+async fn many_commands_in_a_row_leave_no_session_behind() {
+    let server = Server::start_with("MaxSessions 2");
+    let node = server.connect().await;
+    for n in 0..40 {
+        assert_eq!(said(&*node, &format!("echo {n}")).await, format!("{n}\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_holder_ends_when_it_is_let_go() {
+    let server = Server::start();
+    let node = server.connect().await;
+    let file = server.path("held");
+    let script =
+        format!("main() {{ touch {0}; echo held; while read -r _; do :; done; rm {0}; }}\nmain\n", file.display());
+    let mut held = node.hold(&Script::new(script)).await.unwrap();
+    assert!(held.beat(), "a beat before the first line is kept back");
+    assert_eq!(held.next_line().await.unwrap().as_deref(), Some("held"));
+    assert!(file.exists());
+    drop(held);
+    let begun = Instant::now();
+    while file.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(5), "the holder goes on");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_holder_that_ends_by_itself_is_told() {
+    let server = Server::start();
+    let node = server.connect().await;
+    let mut held = node.hold(&Script::new("echo busy; echo why >&2; exit 4")).await.unwrap();
+    assert_eq!(held.next_line().await.unwrap().as_deref(), Some("busy"));
+    assert_eq!(held.next_line().await.unwrap(), None);
+    assert_eq!((held.exit(), held.stderr().as_str()), (Some(&Exit::Code(4)), "why\n"));
+    assert!(!held.beat());
+}
+
+#[tokio::test]
+async fn followed_output_comes_while_the_script_runs() {
+    let server = Server::start();
+    let node = server.connect().await;
+    let script = Script::new("echo one; sleep 0.3; echo two >&2; exit 5");
+    let begun = Instant::now();
+    let mut follow = node.follow(&script, Duration::from_secs(20)).await.unwrap();
+    assert_eq!(follow.next().await.unwrap(), Some(FollowEvent::Stdout("one\n".into())));
+    assert!(begun.elapsed() < Duration::from_millis(300));
+    assert_eq!(follow.next().await.unwrap(), Some(FollowEvent::Stderr("two\n".into())));
+    assert_eq!(follow.next().await.unwrap(), Some(FollowEvent::Exit(Exit::Code(5))));
+    assert_eq!(follow.next().await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_reader_that_falls_behind_loses_its_stream_and_stalls_nobody() {
+    let server = Server::start();
+    let node = server.connect().await;
+    let mut follow = node.follow(&Script::new("yes"), Duration::from_secs(20)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    // The other session works while nobody reads this one.
+    assert_eq!(said(&*node, "echo on").await, "on\n");
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    let error = loop {
+        match follow.next().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("it ended"),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.to_string().contains("more than 16777216 bytes on standard output"), "{error}");
+}

@@ -242,10 +242,13 @@ impl Run {
         if self.stdout.has_started() {
             return Ok(exit);
         }
-        let words = self.words();
-        match self.by_sudo && words.contains("sudo") {
-            true => Err(Cause::Sudo { message: words }),
-            false => Err(Cause::NotStarted { exit, stderr: words }),
+        let mut words = self.words();
+        if self.by_sudo && words.contains("sudo") {
+            return Err(Cause::Sudo { message: words });
         }
+        if words.is_empty() {
+            words = escape_untrusted(self.stdout.noise().trim_ascii());
+        }
+        Err(Cause::NotStarted { exit, words })
     }
 }

@@ -1,13 +1,19 @@
 //! Two sessions on a connection, a third that waits, and what is held or followed in them.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use kbootstrap::transport::{Exit, FollowEvent, Limits, Script};
+use kbootstrap::transport::{Exit, FollowEvent, Script};
 
 use crate::server::{Server, said};
 
 /// Answers each beat with a line.
 const HOLDER: &str = "main() { echo held; while read -r _; do echo beat; done; echo gone >&2; exit 3; }\nmain\n";
+
+/// A command that ends once the test has made a file.
+fn until_exists(file: &Path) -> String {
+    format!("until [ -e {} ]; do sleep 0.01; done;", file.display())
+}
 
 #[tokio::test]
 async fn a_lock_and_work_fit_max_sessions_2_and_a_third_waits() {
@@ -15,17 +21,13 @@ async fn a_lock_and_work_fit_max_sessions_2_and_a_third_waits() {
     let node = server.connect().await;
     let mut held = node.hold(&Script::new(HOLDER)).await.unwrap();
     assert_eq!(held.next_line().await.unwrap().as_deref(), Some("held"));
-    let script = Script::new("sleep 0.4");
-    let work = node.run(&script, Limits::default());
-    let third = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-        let begun = Instant::now();
-        assert_eq!(said(&*node, "echo third").await, "third\n");
-        begun.elapsed()
-    };
-    let (work, waited) = tokio::join!(work, third);
-    assert!(work.unwrap().exit.is_success());
-    assert!(waited > Duration::from_millis(200), "it did not wait: {waited:?}");
+    let go = server.path("go");
+    let mut work = node.follow(&Script::new(until_exists(&go)), Duration::from_secs(20)).await.unwrap();
+    let mut third = std::pin::pin!(said(&*node, "echo third"));
+    assert!(tokio::time::timeout(Duration::from_millis(200), &mut third).await.is_err(), "it did not wait");
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(third.await, "third\n");
+    assert_eq!(work.next().await.unwrap(), Some(FollowEvent::Exit(Exit::Code(0))));
     assert!(held.beat());
     assert_eq!(held.next_line().await.unwrap().as_deref(), Some("beat"));
 }
@@ -73,11 +75,11 @@ async fn a_holder_that_ends_by_itself_is_told() {
 async fn followed_output_comes_while_the_script_runs() {
     let server = Server::start();
     let node = server.connect().await;
-    let script = Script::new("echo one; sleep 0.3; echo two >&2; exit 5");
-    let begun = Instant::now();
+    let go = server.path("go");
+    let script = Script::new(format!("echo one; {} echo two >&2; exit 5", until_exists(&go)));
     let mut follow = node.follow(&script, Duration::from_secs(20)).await.unwrap();
     assert_eq!(follow.next().await.unwrap(), Some(FollowEvent::Stdout("one\n".into())));
-    assert!(begun.elapsed() < Duration::from_millis(300));
+    std::fs::write(&go, "").unwrap();
     assert_eq!(follow.next().await.unwrap(), Some(FollowEvent::Stderr("two\n".into())));
     assert_eq!(follow.next().await.unwrap(), Some(FollowEvent::Exit(Exit::Code(5))));
     assert_eq!(follow.next().await.unwrap(), None);

@@ -1,1 +1,99 @@
 //! The command line: wiring, one file per command.
+
+mod check;
+mod failure;
+mod output;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use failure::Failure;
+pub use output::Output;
+
+use crate::error::ExitStatus;
+
+/// Turns Ubuntu and Debian machines, reachable by SSH, into a highly available Kubernetes cluster, and keeps it so.
+#[derive(Debug, Parser)]
+#[command(name = "kbootstrap", version, about, disable_help_subcommand = true)]
+#[command(after_help = "\
+Exit status: 0 done; 1 failed; 2 wrong usage or inventory; 3 changes pending (plan --exit-code);
+4 some nodes failed or could not be reached; 130 interrupted.")]
+pub struct Cli {
+    /// What every command understands.
+    #[command(flatten)]
+    pub global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options of every command.
+#[derive(Debug, Clone, Args)]
+pub struct Global {
+    /// Say nothing but results and errors
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+
+    /// Say more; twice for every detail
+    #[arg(long, short, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// How results are printed on standard output
+    #[arg(long, global = true, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
+    pub output: Format,
+
+    /// Record and accept the keys of hosts that known_hosts does not know; a changed key is never accepted
+    #[arg(long, global = true)]
+    pub accept_new_host_keys: bool,
+}
+
+/// For whom results are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people
+    Human,
+    /// For programs: one JSON document (or, while a run goes on, one for each event) with the name of its schema
+    Json,
+}
+
+/// An inventory as an argument.
+#[derive(Debug, Clone, Args)]
+pub struct Inventory {
+    /// The inventory, a TOML file
+    #[arg(value_name = "INVENTORY")]
+    pub path: PathBuf,
+}
+
+/// The commands, one file each.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read an inventory and say what was understood, offline
+    Check(check::Check),
+}
+
+/// Runs the command line that the program was started with.
+pub fn main() -> ExitStatus {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(stop) => return stopped(&stop),
+    };
+    let output = Output::new(&cli.global);
+    let result = match &cli.command {
+        Command::Check(check) => check.run(&output),
+    };
+    match result {
+        Ok(status) => status,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit_status()
+        }
+    }
+}
+
+/// The end of a command line that asked for help or made no sense.
+fn stopped(stop: &clap::Error) -> ExitStatus {
+    // Help and version are data, on standard output; where nobody reads them there is nothing left to do.
+    let _ = stop.print();
+    if stop.use_stderr() { ExitStatus::Usage } else { ExitStatus::Done }
+}

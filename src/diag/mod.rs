@@ -8,5 +8,5 @@ mod render;
 mod suggest;
 pub mod toml;
 
-pub use problem::{Problem, Problems, Span};
+pub use problem::{Located, Problem, Problems, Span};
 pub use suggest::did_you_mean;

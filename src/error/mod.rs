@@ -17,7 +17,11 @@ pub use exit::ExitStatus;
 ///   hint: …
 /// ```
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Inner>);
+
+/// Boxed: it is large, and every result that may fail would be as large.
+#[derive(Debug)]
+struct Inner {
     attempted: String,
     node: Option<String>,
     step: Option<String>,
@@ -30,7 +34,7 @@ pub struct Error {
 impl Error {
     /// A failed attempt, in words that follow "could not": `read inventory.toml`, `connect to 10.0.0.1 port 22`.
     pub fn new(attempted: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Inner {
             attempted: attempted.into(),
             node: None,
             step: None,
@@ -38,27 +42,27 @@ impl Error {
             details: Vec::new(),
             hint: None,
             exit: ExitStatus::Failed,
-        }
+        }))
     }
 
     /// The same with the node that it was attempted on.
     #[must_use]
     pub fn node(mut self, node: impl fmt::Display) -> Self {
-        self.node = Some(node.to_string());
+        self.0.node = Some(node.to_string());
         self
     }
 
     /// The same with the step that it belonged to.
     #[must_use]
     pub fn step(mut self, step: impl fmt::Display) -> Self {
-        self.step = Some(step.to_string());
+        self.0.step = Some(step.to_string());
         self
     }
 
     /// The same with its cause: an error, or words.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
-        self.cause = Some(cause.into());
+        self.0.cause = Some(cause.into());
         self
     }
 
@@ -66,44 +70,44 @@ impl Error {
     /// are escaped here.
     #[must_use]
     pub fn details(mut self, lines: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
-        self.details = lines.into_iter().map(|line| escaped(line.as_ref())).collect();
+        self.0.details = lines.into_iter().map(|line| escaped(line.as_ref())).collect();
         self
     }
 
     /// The same with the way out, which names a command or a key where it can.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.0.hint = Some(hint.into());
         self
     }
 
     /// The same with another exit status than [`ExitStatus::Failed`].
     #[must_use]
     pub fn exit(mut self, exit: ExitStatus) -> Self {
-        self.exit = exit;
+        self.0.exit = exit;
         self
     }
 
     /// The status that the program ends with because of it.
     pub fn exit_status(&self) -> ExitStatus {
-        self.exit
+        self.0.exit
     }
 
     /// The way out, absent where none is known.
     pub fn way_out(&self) -> Option<&str> {
-        self.hint.as_deref()
+        self.0.hint.as_deref()
     }
 }
 
 impl fmt::Display for Error {
     /// The sentence alone: where, what, why.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for place in [&self.node, &self.step].into_iter().flatten() {
+        for place in [&self.0.node, &self.0.step].into_iter().flatten() {
             write!(f, "{place}: ")?;
         }
-        write!(f, "could not {}", self.attempted)?;
-        let mut said = self.attempted.clone();
-        let mut next: Option<&(dyn StdError + 'static)> = self.cause.as_deref().map(|cause| cause as _);
+        write!(f, "could not {}", self.0.attempted)?;
+        let mut said = self.0.attempted.clone();
+        let mut next: Option<&(dyn StdError + 'static)> = self.0.cause.as_deref().map(|cause| cause as _);
         while let Some(cause) = next {
             // Many errors repeat their source in their own message: each cause is told once.
             let words = cause.to_string();
@@ -124,11 +128,11 @@ impl Error {
     /// The whole report in lines: the sentence, the details and the hint, without a final newline.
     pub fn report(&self) -> String {
         let mut report = self.to_string();
-        for line in &self.details {
+        for line in &self.0.details {
             report.push_str("\n  ");
             report.push_str(line);
         }
-        if let Some(hint) = &self.hint {
+        if let Some(hint) = &self.0.hint {
             report.push_str("\n  hint: ");
             report.push_str(hint);
         }

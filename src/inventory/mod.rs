@@ -1,1 +1,66 @@
-//! The inventory: raw serde mirrors with spans, validated into a ClusterSpec.
+//! The inventory: one TOML file, read with every mistake found at once, into a [`ClusterSpec`].
+//!
+//! Three steps: `read` turns text into typed values with their places, `check` compares them with each other, `build`
+//! fills in defaults. Whatever is refused on the way is a problem with its place and a way out, and the next one is
+//! looked for.
+
+mod build;
+mod check;
+mod file;
+pub mod keys;
+mod owned;
+mod raw;
+mod read;
+
+use std::path::{Path, PathBuf};
+
+use crate::diag::Problems;
+use crate::diag::toml::Document;
+use crate::error::Error;
+use crate::model::cluster::ClusterSpec;
+
+/// Why there is no cluster.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The file can't be read at all.
+    Unreadable(Error),
+    /// The file is read, and these things in it are wrong.
+    Invalid(Box<Problems>),
+}
+
+/// What paths in an inventory are relative to.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    /// The inventory's own folder: what relative paths begin from.
+    pub folder: PathBuf,
+    /// The operator's home folder: what `~` is. Absent where there is none.
+    pub home: Option<PathBuf>,
+}
+
+/// Reads an inventory from a file.
+///
+/// # Errors
+/// Where the file can't be read, or anything in it is wrong.
+pub fn load(path: &Path, home: Option<&Path>) -> Result<ClusterSpec, Refusal> {
+    let name = path.display().to_string();
+    let text = file::read(path)?;
+    let places =
+        Places { folder: path.parent().map(Path::to_path_buf).unwrap_or_default(), home: home.map(Path::to_path_buf) };
+    parse(&name, &text, &places).map_err(|problems| Refusal::Invalid(Box::new(problems)))
+}
+
+/// Reads an inventory from a text; `name` is what problems call the file.
+///
+/// # Errors
+/// Where anything is wrong, with everything that is.
+pub fn parse(name: &str, text: &str, places: &Places) -> Result<ClusterSpec, Problems> {
+    let document = Document::parse(text);
+    let raw = read::inventory(&document, places);
+    check::all(&document, &raw);
+    let spec = if document.has_problems() { None } else { build::cluster(raw) };
+    match (spec, document.into_problems(name)) {
+        (_, Some(problems)) => Err(problems),
+        (Some(spec), None) => Ok(spec),
+        (None, None) => unreachable!("whatever is missing was told as a problem"),
+    }
+}

@@ -34,7 +34,7 @@ impl<'a> Document<'a> {
 
     /// The table of the whole document.
     pub fn root(&self) -> Table<'_> {
-        Table::new(self, String::new(), &self.root, 0..0)
+        Table::new(self, String::new(), String::new(), &self.root, 0..0)
     }
 
     /// Adds a problem.

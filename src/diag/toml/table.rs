@@ -15,14 +15,21 @@ use crate::model::invalid::Invalid;
 pub struct Table<'d> {
     document: &'d Document<'d>,
     path: String,
+    title: String,
     table: &'d DeTable<'d>,
     span: Span,
     known: Vec<&'static str>,
 }
 
 impl<'d> Table<'d> {
-    pub(super) fn new(document: &'d Document<'d>, path: String, table: &'d DeTable<'d>, span: Span) -> Self {
-        Self { document, path, table, span, known: Vec::new() }
+    pub(super) fn new(
+        document: &'d Document<'d>,
+        path: String,
+        title: String,
+        table: &'d DeTable<'d>,
+        span: Span,
+    ) -> Self {
+        Self { document, path, title, table, span, known: Vec::new() }
     }
 
     /// Where its header or braces stand; the beginning of the file for the document itself.
@@ -92,7 +99,7 @@ impl<'d> Table<'d> {
         if self.table.contains_key(key) || !self.document.is_whole() {
             return;
         }
-        let place = if self.path.is_empty() { "the file".to_owned() } else { format!("[{}]", self.path) };
+        let place = if self.title.is_empty() { "the file" } else { &self.title };
         let problem = Problem::at(self.span(), format!("{place} has no `{key}`"));
         self.document.push(problem.hint(format!("add `{example}`")));
     }
@@ -109,6 +116,12 @@ impl<'d> Table<'d> {
             .collect();
         entries.sort_by_key(|(key, _)| key.span.start);
         entries
+    }
+
+    /// One key's place and value, whatever the key; asking for it makes it no known one.
+    pub fn entry(&self, key: &str) -> Option<(Span, Value<'d>)> {
+        let (name, value) = self.table.get_key_value(key)?;
+        Some((name.span(), Value::new(self.document, self.path_of(key), value)))
     }
 
     /// The whole table as JSON, for what the program doesn't look into.
@@ -133,7 +146,7 @@ impl<'d> Table<'d> {
     }
 
     fn inside(&self) -> String {
-        if self.path.is_empty() { String::new() } else { format!(" in [{}]", self.path) }
+        if self.title.is_empty() { String::new() } else { format!(" in {}", self.title) }
     }
 
     fn path_of(&self, key: &str) -> String {

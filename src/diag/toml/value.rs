@@ -32,11 +32,12 @@ pub struct Value<'d> {
     document: &'d Document<'d>,
     path: String,
     value: &'d Spanned<DeValue<'d>>,
+    element: bool,
 }
 
 impl<'d> Value<'d> {
     pub(super) fn new(document: &'d Document<'d>, path: String, value: &'d Spanned<DeValue<'d>>) -> Self {
-        Self { document, path, value }
+        Self { document, path, value, element: false }
     }
 
     /// Its place.
@@ -138,15 +139,20 @@ impl<'d> Value<'d> {
 
     fn elements(&self) -> Vec<Value<'d>> {
         let DeValue::Array(array) = self.value.get_ref() else { return Vec::new() };
-        array.iter().map(|value| Value::new(self.document, self.path.clone(), value)).collect()
+        let element = |value| Value { element: true, ..Value::new(self.document, self.path.clone(), value) };
+        array.iter().map(element).collect()
     }
 
     /// A table.
     pub fn table(&self) -> Option<Table<'d>> {
-        match self.value.get_ref() {
-            DeValue::Table(table) => Some(Table::new(self.document, self.path.clone(), table, self.span())),
-            _ => self.wrong_type("a table", None),
-        }
+        self.as_table().or_else(|| self.wrong_type("a table", None))
+    }
+
+    /// A table; anything else is absent and no problem.
+    pub fn as_table(&self) -> Option<Table<'d>> {
+        let DeValue::Table(table) = self.value.get_ref() else { return None };
+        let title = if self.element { format!("[[{}]]", self.path) } else { format!("[{}]", self.path) };
+        Some(Table::new(self.document, self.path.clone(), title, table, self.span()))
     }
 
     /// The value as it stands, for what the program doesn't look into; absent (and a problem) where JSON has no such

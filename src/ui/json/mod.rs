@@ -1,5 +1,6 @@
 //! `--output json`: types that only serialize, each with the name of its schema; additive within a version.
 
+pub mod check;
 mod plan;
 
 pub use plan::plan;

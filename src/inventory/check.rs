@@ -1,0 +1,16 @@
+//! Values compared with each other.
+
+mod endpoint;
+mod networks;
+mod nodes;
+
+use super::raw::Inventory;
+use crate::diag::toml::Document;
+
+/// Looks for everything that can't stand together. Where parts of the document were lost, what is absent proves
+/// nothing, so only what is there is compared.
+pub fn all(document: &Document<'_>, raw: &Inventory) {
+    nodes::check(document, raw);
+    networks::check(document, raw);
+    endpoint::check(document, raw);
+}

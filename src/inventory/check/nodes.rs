@@ -1,0 +1,103 @@
+//! Nodes among themselves: unlike each other, and in a number that can form a cluster.
+
+use std::collections::BTreeMap;
+
+use crate::diag::Problem;
+use crate::diag::toml::{At, Document};
+use crate::inventory::raw::{Inventory, Node};
+
+pub fn check(document: &Document<'_>, raw: &Inventory) {
+    differ(document, "name", raw.nodes.iter().filter_map(|node| text(node.name.as_ref())));
+    // Several machines behind one address are told apart by their ports, as Vagrant's are.
+    differ(document, "address and port", raw.nodes.iter().filter_map(|node| address(node, raw)));
+    differ(document, "node-ip", raw.nodes.iter().flat_map(Node::ips).map(|ip| ip.map(|ip| ip.to_string())));
+    for node in &raw.nodes {
+        labels(document, node);
+        taints(document, node);
+    }
+    if document.is_whole() {
+        control_planes(document, raw);
+    }
+}
+
+fn text<T: ToString>(value: Option<&At<T>>) -> Option<At<String>> {
+    value.map(|value| At { value: value.value.to_string(), span: value.span.clone() })
+}
+
+fn address(node: &Node, raw: &Inventory) -> Option<At<String>> {
+    let port = node.ssh.port.as_ref().or(raw.ssh.port.as_ref()).map_or(22, |port| port.value);
+    text(node.address.as_ref()).map(|address| address.map(|address| format!("{address} port {port}")))
+}
+
+/// No two values are the same.
+fn differ(document: &Document<'_>, what: &str, values: impl Iterator<Item = At<String>>) {
+    let mut seen = BTreeMap::new();
+    for At { value, span } in values {
+        if let Some(first) = seen.get(&value) {
+            let message = format!("two nodes have the same {what}: {value}");
+            let problem = Problem::at(span, message).label("again").other(std::ops::Range::clone(first), "first here");
+            document.push(problem.hint(format!("every node needs {what} of its own")));
+        } else {
+            seen.insert(value, span);
+        }
+    }
+}
+
+/// An odd number of control planes, because each holds a member of etcd.
+fn control_planes(document: &Document<'_>, raw: &Inventory) {
+    // A role that was refused may be a control plane's: its own problem comes first.
+    if raw.nodes.is_empty() || raw.nodes.iter().any(|node| node.role.is_none()) {
+        return;
+    }
+    let planes = raw.control_planes();
+    let Some(last) = planes.last() else {
+        let problem = Problem::at(raw.nodes[0].span.clone(), "no node is a control plane");
+        document
+            .push(problem.hint("set `role = \"control-plane\"` for one node, or for three to survive the loss of one"));
+        return;
+    };
+    let count = planes.len();
+    if count % 2 == 1 {
+        return;
+    }
+    let span = last.role.as_ref().map_or(last.span.clone(), |role| role.span.clone());
+    let problem = Problem::at(span, format!("{count} control planes: an even number survives no more than one fewer"));
+    let lost = (count - 1) / 2;
+    let label = match lost {
+        0 => format!("with {count} members, etcd stops when either is lost"),
+        _ => format!("with {count} members, etcd stops when {} are lost, as it does with {}", lost + 1, count - 1),
+    };
+    let hint = match count {
+        2 => "make this node a worker, or add a third control plane; two with a witness on a worker are not there yet"
+            .to_owned(),
+        _ => format!("have {} or {} control planes", count - 1, count + 1),
+    };
+    document.push(problem.label(label).hint(hint));
+}
+
+/// Labels that somebody else sets.
+fn labels(document: &Document<'_>, node: &Node) {
+    for (key, _) in &node.labels {
+        let hint = match key.value.as_str() {
+            "topology.kubernetes.io/zone" | "failure-domain.beta.kubernetes.io/zone" => "use the node's `zone`",
+            "kubernetes.io/hostname" => "the kubelet sets it to the node's `name`",
+            "kubernetes.io/os" | "kubernetes.io/arch" => "the kubelet sets it",
+            "node-role.kubernetes.io/control-plane" => "use `role = \"control-plane\"`; kubeadm sets the label",
+            _ => continue,
+        };
+        let message = format!("the label `{}` can't be set", key.value);
+        document.push(Problem::at(key.span.clone(), message).hint(hint));
+    }
+}
+
+/// A taint is known by its key and effect: two that differ in the value alone are one.
+fn taints(document: &Document<'_>, node: &Node) {
+    let mut seen = BTreeMap::new();
+    for taint in &node.taints {
+        let id = (&taint.value.key, taint.value.effect);
+        if let Some(first) = seen.insert(id, taint.span.clone()) {
+            let message = format!("the taint `{}` with effect {} is given twice", id.0, id.1);
+            document.push(Problem::at(taint.span.clone(), message).other(first, "first here").hint("remove one"));
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! The tables that stand once.
+
+use crate::diag::Problem;
+use crate::diag::toml::{At, Table, Value};
+use crate::inventory::keys::elsewhere;
+use crate::inventory::owned;
+use crate::inventory::raw::{Cluster, Endpoint, Network, Overrides, Repository, Runtime, Time};
+use crate::model::cluster::{EndpointKind, Mtu, NetworkKind, RuntimeKind};
+use crate::model::invalid::Invalid;
+use crate::model::release::Release;
+use crate::model::version::KubeVersion;
+
+/// `[cluster]`, its endpoint already taken.
+pub fn cluster(mut table: Table<'_>) -> Cluster {
+    table.need("name", "name = \"lab\"");
+    table.need("kubernetes", &format!("kubernetes = \"{}\"", newest_of_the_first_minor()));
+    let cluster = Cluster {
+        name: table.parsed("name"),
+        kubernetes: table.value("kubernetes").and_then(|value| release(&value)),
+        pod_cidrs: table.one_or_more("pod-cidr"),
+        service_cidrs: table.one_or_more("service-cidr"),
+        node_mask_v4: table.number("node-mask", 1, 32),
+        node_mask_v6: table.number("node-mask-v6", 1, 128),
+        dns_domain: table.parsed("dns-domain"),
+        extra_sans: table.list("extra-sans"),
+        image_repository: table.parsed("image-repository"),
+    };
+    table.finish(elsewhere);
+    cluster
+}
+
+/// A version that the program knows.
+fn release(value: &Value<'_>) -> Option<At<Release>> {
+    let version = value.parsed::<KubeVersion>()?;
+    let Some(release) = Release::of(version.value) else {
+        let near = Release::known().filter(|known| known.minor() == version.value.minor()).max();
+        let newest = near.map(|near| format!("; the newest of that minor version is `{near}`")).unwrap_or_default();
+        let why = Invalid::new(format!("Kubernetes {} is not known to this version of kbootstrap", version.value));
+        value.refuse(&why.hint(format!("known are {}{newest}", Release::known_in_words())));
+        return None;
+    };
+    Some(version.map(|_| release))
+}
+
+fn newest_of_the_first_minor() -> KubeVersion {
+    let first = Release::known().next().expect("the table has rows");
+    Release::known().filter(|known| known.minor() == first.minor()).max().unwrap_or(first)
+}
+
+/// `[cluster.endpoint]`
+pub fn endpoint(mut table: Table<'_>) -> Endpoint {
+    let kinds = [
+        ("local-proxy", Some(EndpointKind::LocalProxy)),
+        ("external", Some(EndpointKind::External)),
+        // A word that is known and not yet had: an address of the cluster's own that moves between control planes.
+        ("vip", None),
+    ];
+    let value = table.value("kind");
+    let kind = value.as_ref().and_then(|value| value.choice(&kinds));
+    if let (Some(value), Some(At { value: None, .. })) = (&value, &kind) {
+        let why = Invalid::new("an address that moves between control planes is not supported yet");
+        value.refuse(&why.hint("`local-proxy` needs no load balancer and no shared network; `external` uses your own"));
+    }
+    let endpoint = Endpoint {
+        kind: kind.and_then(|kind| Some(At { value: kind.value?, span: kind.span })),
+        name: table.parsed("name"),
+        port: table.number("port", 1, 65535),
+    };
+    if endpoint.kind.as_ref().is_some_and(|kind| kind.value == EndpointKind::External) {
+        table.need("name", "name = \"api.example.com\"");
+    }
+    table.finish(elsewhere);
+    endpoint
+}
+
+/// `[repository]`
+pub fn repository(mut table: Table<'_>) -> Repository {
+    let repository = Repository { url: table.parsed("url"), key_fingerprint: table.parsed("key-fingerprint") };
+    table.finish(elsewhere);
+    repository
+}
+
+/// `[runtime]`
+pub fn runtime(mut table: Table<'_>) -> Runtime {
+    let kind = table.value("kind");
+    kind.and_then(|kind| kind.choice(&[("containerd", RuntimeKind::Containerd)]));
+    let runtime = Runtime { package: table.parsed("package"), version: table.parsed("version") };
+    table.finish(elsewhere);
+    runtime
+}
+
+/// `[network]`
+pub fn network(mut table: Table<'_>) -> Network {
+    let kinds = [("flannel", NetworkKind::Flannel), ("routed", NetworkKind::Routed), ("none", NetworkKind::None)];
+    let value = table.value("mtu");
+    let mtu = value.as_ref().and_then(|value| {
+        let bytes = value.number(0, u64::from(u16::MAX))?;
+        match Mtu::new(u16::try_from(bytes.value).ok()?) {
+            Ok(mtu) => Some(bytes.map(|_| mtu)),
+            Err(why) => {
+                value.refuse(&why);
+                None
+            }
+        }
+    });
+    let network = Network { kind: table.choice("kind", &kinds), mtu };
+    table.finish(elsewhere);
+    network
+}
+
+/// `[time]`
+pub fn time(mut table: Table<'_>) -> Time {
+    let time = Time { manage: table.boolean("manage"), servers: table.list("servers") };
+    if let (Some(At { value: false, span }), Some(server)) = (&time.manage, time.servers.first()) {
+        let problem = Problem::at(server.span.clone(), "servers have no effect where time is not managed");
+        table.document().push(problem.other(span.clone(), "not managed").hint("remove one of the two"));
+    }
+    table.finish(elsewhere);
+    time
+}
+
+/// `[override.*]`
+pub fn overrides(mut table: Table<'_>) -> Overrides {
+    let mut json = |key| {
+        let table: Option<Table<'_>> = table.table(key);
+        if let Some(table) = &table {
+            owned::check(key, table);
+        }
+        table.and_then(|table| table.json()).unwrap_or_default()
+    };
+    let overrides = Overrides {
+        cluster: json("cluster"),
+        kubelet: json("kubelet"),
+        kube_proxy: json("kube-proxy"),
+        containerd: json("containerd"),
+    };
+    table.finish(elsewhere);
+    overrides
+}

@@ -42,10 +42,6 @@ pub struct Global {
     /// How results are printed on standard output
     #[arg(long, global = true, value_enum, default_value_t = Format::Human, value_name = "FORMAT")]
     pub output: Format,
-
-    /// Record and accept the keys of hosts that known_hosts does not know; a changed key is never accepted
-    #[arg(long, global = true)]
-    pub accept_new_host_keys: bool,
 }
 
 /// For whom results are printed.
@@ -57,18 +53,25 @@ pub enum Format {
     Json,
 }
 
-/// An inventory as an argument.
+/// What every command that talks to machines is told.
 #[derive(Debug, Clone, Args)]
-pub struct Inventory {
+pub struct Machines {
     /// The inventory, a TOML file
     #[arg(value_name = "INVENTORY")]
-    pub path: PathBuf,
+    pub inventory: PathBuf,
+
+    /// Folder with playbooks of your own, laid over the ones that are built in
+    #[arg(long, value_name = "FOLDER")]
+    pub playbook: Option<PathBuf>,
+
+    /// Record and accept the keys of hosts that known_hosts does not know; a changed key is never accepted
+    #[arg(long)]
+    pub accept_new_host_keys: bool,
 }
 
 /// The commands, one file each.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Read an inventory and say what was understood, offline
     Check(check::Check),
 }
 

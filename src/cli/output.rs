@@ -40,6 +40,11 @@ impl Output {
         self.colour_out
     }
 
+    /// Whether talk may be coloured.
+    pub fn colour_talk(&self) -> bool {
+        self.colour_err
+    }
+
     /// Prints a result for a person.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ pub enum ExitStatus {
     /// 3: changes are pending, said by `plan --exit-code`.
     Pending,
     /// 4: some nodes failed or could not be reached.
-    SomeNodes,
+    Partial,
     /// 130: interrupted.
     Interrupted,
 }
@@ -27,7 +27,7 @@ impl ExitStatus {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::Pending => 3,
-            Self::SomeNodes => 4,
+            Self::Partial => 4,
             Self::Interrupted => 130,
         }
     }

@@ -95,6 +95,17 @@ pub fn find(path: &str) -> Option<&'static Key> {
     KEYS.iter().find(|key| key.path == path)
 }
 
+/// What a key is, as a hint beside a value that it doesn't take; inside of a key that is the user's own table, what
+/// that table is.
+pub(super) fn describe(path: &str) -> Option<String> {
+    let Some(key) = find(path) else { return describe(path.rsplit_once('.')?.0) };
+    let default = match key.default {
+        "" => String::new(),
+        default => format!(" (default: {default})"),
+    };
+    Some(format!("`{}`: {}{default}", key.path, key.doc))
+}
+
 /// Where a key that is unknown in its table may belong: a hint, absent where nothing is near.
 pub(super) fn elsewhere(word: &str) -> Option<String> {
     let parts = || KEYS.iter().filter_map(|key| key.path.rsplit_once('.'));

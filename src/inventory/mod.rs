@@ -54,7 +54,7 @@ pub fn load(path: &Path, home: Option<&Path>) -> Result<ClusterSpec, Refusal> {
 /// # Errors
 /// Where anything is wrong, with everything that is.
 pub fn parse(name: &str, text: &str, places: &Places) -> Result<ClusterSpec, Problems> {
-    let document = Document::parse(text);
+    let document = Document::parse(text).describing(keys::describe);
     let raw = read::inventory(&document, places);
     check::all(&document, &raw);
     let spec = if document.has_problems() { None } else { build::cluster(raw) };

@@ -42,6 +42,8 @@ pub struct Cluster {
     pub kubernetes: Option<At<Release>>,
     pub pod_cidrs: Vec<At<Cidr>>,
     pub service_cidrs: Vec<At<Cidr>>,
+    /// Whether a network was given and refused: what is left then proves nothing.
+    pub networks_refused: bool,
     pub node_mask_v4: Option<At<u64>>,
     pub node_mask_v6: Option<At<u64>>,
     pub dns_domain: Option<At<DnsName>>,
@@ -120,6 +122,8 @@ pub struct Node {
     pub node_ips: Vec<At<IpAddr>>,
     /// Whether `node-ip` was given at all, refused or not.
     pub node_ip_given: bool,
+    /// Whether an address of it was refused.
+    pub node_ip_refused: bool,
     pub ssh: Ssh,
 }
 

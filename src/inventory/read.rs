@@ -17,7 +17,8 @@ pub fn inventory(document: &Document<'_>, places: &Places) -> Inventory {
         default_known_hosts: places.home.as_ref().map(|home| home.join(".ssh/known_hosts")),
         ..Inventory::default()
     };
-    root.need("cluster", "[cluster]");
+    root.need("cluster", "`[cluster]` with a `name` and the version of `kubernetes`");
+    root.need("node", "`[[node]]`, once for each machine");
     if let Some(mut table) = root.table("cluster") {
         if let Some(endpoint) = table.table("endpoint") {
             raw.endpoint = tables::endpoint(endpoint);
@@ -42,17 +43,14 @@ pub fn inventory(document: &Document<'_>, places: &Places) -> Inventory {
     if let Some(table) = root.table("override") {
         raw.overrides = tables::overrides(table);
     }
-    match root.value("node") {
-        Some(value) => {
-            // One pair of brackets is the usual slip: say so instead of "a list is needed".
-            if value.as_table().is_some() {
-                let problem = Problem::at(value.span(), "`[node]` is one table, nodes are a list of them");
-                document.push(problem.hint("write `[[node]]`, once for each node"));
-            } else {
-                raw.nodes = value.array().iter().filter_map(|v| Some(node::node(v.table()?, places))).collect();
-            }
+    if let Some(value) = root.value("node") {
+        // One pair of brackets is the usual slip: say so instead of "a list is needed".
+        if value.as_table().is_some() {
+            let problem = Problem::at(value.span(), "`[node]` is one table, nodes are a list of them");
+            document.push(problem.hint("write `[[node]]`, once for each node"));
+        } else {
+            raw.nodes = value.array().iter().filter_map(|v| Some(node::node(v.table()?, places))).collect();
         }
-        None => root.need("node", "[[node]]"),
     }
     root.finish(elsewhere);
     raw

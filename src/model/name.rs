@@ -23,7 +23,7 @@ impl NodeName {
             return Err(Invalid::new(format!("`{text}` is an address, not a name"))
                 .hint("give the node a host name such as `cp1`, and the address as `address`"));
         }
-        subdomain("a node name", text)?;
+        subdomain("a node name", text).map_err(|why| with_better(why, text, subdomain))?;
         if text.len() > LABEL {
             return Err(Invalid::new(format!(
                 "a node name has at most {LABEL} characters, this one has {}",
@@ -42,7 +42,7 @@ checked_text!(ClusterName);
 
 impl ClusterName {
     fn check(text: &str) -> Result<(), Invalid> {
-        label("a cluster name", text)
+        label("a cluster name", text).map_err(|why| with_better(why, text, label))
     }
 }
 
@@ -56,7 +56,7 @@ impl DnsName {
         if text.parse::<IpAddr>().is_ok() {
             return Err(Invalid::new(format!("`{text}` is an address, not a DNS name")));
         }
-        subdomain("a DNS name", text)
+        subdomain("a DNS name", text).map_err(|why| with_better(why, text, subdomain))
     }
 }
 
@@ -99,6 +99,11 @@ impl std::str::FromStr for Host {
         if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
             return Err(Invalid::new(format!("`{text}` is not an IPv4 address")));
         }
+        if let Some((user, host)) = text.rsplit_once('@') {
+            let (user, host) = (user.escape_debug(), host.escape_debug());
+            return Err(Invalid::new(format!("`{}` holds a user", text.escape_debug()))
+                .hint(format!("write `{host}` here, and `{user}` as `user` of `ssh`")));
+        }
         if let Some((host, port)) = text.rsplit_once(':')
             && port.parse::<u16>().is_ok()
             && !host.contains(':')
@@ -127,20 +132,30 @@ fn subdomain(what: &str, text: &str) -> Result<(), Invalid> {
     text.split('.').try_for_each(|part| label(what, part))
 }
 
+fn is_label_char(c: char) -> bool {
+    matches!(c, 'a'..='z' | '0'..='9' | '-')
+}
+
+/// Adds to a refusal the nearest text that would do, where there is one.
+fn with_better(why: Invalid, text: &str, check: fn(&str, &str) -> Result<(), Invalid>) -> Invalid {
+    let fits = |c: char| is_label_char(c) || c == '.';
+    let better: String = text.to_ascii_lowercase().chars().map(|c| if fits(c) { c } else { '-' }).collect();
+    if why.way_out().is_none() && check("", &better).is_ok() {
+        return why.hint(format!("`{better}` would do"));
+    }
+    why
+}
+
 /// Checks a DNS-1123 label.
 fn label(what: &str, text: &str) -> Result<(), Invalid> {
     if text.is_empty() {
         return Err(Invalid::new(format!("{what} can't be empty")));
     }
-    if let Some(odd) = text.chars().find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '-')) {
-        let refused =
-            Invalid::new(format!("{what} has lower-case letters, digits and `-` only, not `{}`", odd.escape_debug()));
-        let better: String = text
-            .to_ascii_lowercase()
-            .chars()
-            .map(|c| if matches!(c, 'a'..='z' | '0'..='9' | '-') { c } else { '-' })
-            .collect();
-        return Err(if label(what, &better).is_ok() { refused.hint(format!("`{better}` would do")) } else { refused });
+    if let Some(odd) = text.chars().find(|c| !is_label_char(*c)) {
+        return Err(Invalid::new(format!(
+            "{what} has lower-case letters, digits and `-` only, not `{}`",
+            odd.escape_debug()
+        )));
     }
     if text.starts_with('-') || text.ends_with('-') {
         return Err(Invalid::new(format!("{what} begins and ends with a letter or digit")));

@@ -1,1 +1,7 @@
+//! The program as a user sees it: hermetic, no network, no machine but this one.
 
+mod check;
+mod help;
+mod imports;
+mod kbootstrap;
+mod never_panics;

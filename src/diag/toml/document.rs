@@ -16,6 +16,7 @@ pub struct Document<'a> {
     syntax: Vec<Span>,
     problems: RefCell<Vec<Problem>>,
     asked: RefCell<BTreeSet<String>>,
+    describe: fn(&str) -> Option<String>,
 }
 
 impl<'a> Document<'a> {
@@ -29,7 +30,24 @@ impl<'a> Document<'a> {
             syntax.push(span.clone());
             problems.push(Problem::at(span, error.message()));
         }
-        Self { text, root: root.into_inner(), syntax, problems: RefCell::new(problems), asked: RefCell::default() }
+        Self {
+            text,
+            root: root.into_inner(),
+            syntax,
+            problems: RefCell::new(problems),
+            asked: RefCell::default(),
+            describe: |_| None,
+        }
+    }
+
+    /// The same with words on what the key of a path is: the hint of a refused value that has no better one.
+    #[must_use]
+    pub fn describing(self, describe: fn(&str) -> Option<String>) -> Self {
+        Self { describe, ..self }
+    }
+
+    pub(super) fn description(&self, path: &str) -> Option<String> {
+        (self.describe)(path)
     }
 
     /// The table of the whole document.

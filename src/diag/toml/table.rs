@@ -19,6 +19,7 @@ pub struct Table<'d> {
     table: &'d DeTable<'d>,
     span: Span,
     known: Vec<&'static str>,
+    needed: Vec<(&'static str, &'static str)>,
 }
 
 impl<'d> Table<'d> {
@@ -29,7 +30,7 @@ impl<'d> Table<'d> {
         table: &'d DeTable<'d>,
         span: Span,
     ) -> Self {
-        Self { document, path, title, table, span, known: Vec::new() }
+        Self { document, path, title, table, span, known: Vec::new(), needed: Vec::new() }
     }
 
     /// Where its header or braces stand; the beginning of the file for the document itself.
@@ -93,15 +94,9 @@ impl<'d> Table<'d> {
         values.iter().filter_map(Value::table).collect()
     }
 
-    /// Adds a problem if this key is absent, with an example of what to write. Nothing is added where parts of the
-    /// document were lost.
-    pub fn need(&self, key: &str, example: &str) {
-        if self.table.contains_key(key) || !self.document.is_whole() {
-            return;
-        }
-        let place = if self.title.is_empty() { "the file" } else { &self.title };
-        let problem = Problem::at(self.span(), format!("{place} has no `{key}`"));
-        self.document.push(problem.hint(format!("add `{example}`")));
+    /// Says that this key must be given, with an example of what to write. [`Table::finish`] tells of its absence.
+    pub fn need(&mut self, key: &'static str, example: &'static str) {
+        self.needed.push((key, example));
     }
 
     /// Keys and values in the order of the text, for tables whose keys are the user's own.
@@ -131,18 +126,39 @@ impl<'d> Table<'d> {
         parts.into_iter().collect()
     }
 
-    /// Ends the reading: every key that was not asked for is unknown. `elsewhere` may know what was meant where no
-    /// key of this table is near.
-    pub fn finish(self, elsewhere: impl Fn(&str) -> Option<String>) {
+    /// Ends the reading: a key that was not asked for is unknown, one that is needed and not there is missing.
+    /// `elsewhere` may know what was meant by an unknown one where no key of this table is near.
+    pub fn finish(mut self, elsewhere: impl Fn(&str) -> Option<String>) {
         for (key, _) in self.entries() {
             if self.known.contains(&key.value) {
                 continue;
             }
             let message = format!("unknown key `{}`{}", key.value.escape_debug(), self.inside());
-            let meant =
-                did_you_mean(key.value, self.known.iter().copied()).map(|meant| format!("did you mean `{meant}`?"));
-            self.document.push(Problem::at(key.span, message).maybe_hint(meant.or_else(|| elsewhere(key.value))));
+            let meant = did_you_mean(key.value, self.known.iter().copied());
+            // A key that is only misspelt is not missing as well: one mistake, one problem.
+            self.needed.retain(|(needed, _)| Some(*needed) != meant);
+            let hint = meant.map(|meant| format!("did you mean `{meant}`?"));
+            let hint = hint.or_else(|| elsewhere(key.value)).unwrap_or_else(|| self.known_in_words());
+            self.document.push(Problem::at(key.span, message).hint(hint));
         }
+        // Where parts of the document were lost, absence proves nothing.
+        for (key, example) in self.needed.iter().filter(|_| self.document.is_whole()) {
+            if !self.table.contains_key(*key) {
+                self.document.push(self.missing(key).hint(format!("add {example}")));
+            }
+        }
+    }
+
+    fn missing(&self, key: &str) -> Problem {
+        match self.title.as_str() {
+            "" => Problem::whole(format!("the file has no `{key}`")),
+            title => Problem::at(self.span(), format!("{title} has no `{key}`")),
+        }
+    }
+
+    fn known_in_words(&self) -> String {
+        let keys: Vec<String> = self.known.iter().map(|key| format!("`{key}`")).collect();
+        format!("known here are {}", keys.join(", "))
     }
 
     fn inside(&self) -> String {

@@ -53,7 +53,8 @@ impl<'d> Value<'d> {
     /// Adds a problem at this value.
     pub fn refuse(&self, why: &Invalid) {
         let problem = Problem::at(self.span(), format!("{}: {}", self.path, why.message()));
-        self.document.push(problem.maybe_hint(why.way_out()));
+        let hint = why.way_out().map(str::to_owned).or_else(|| self.document.description(&self.path));
+        self.document.push(problem.maybe_hint(hint));
     }
 
     /// A string.
@@ -64,6 +65,14 @@ impl<'d> Value<'d> {
                 self.wrong_type("a string", Some("write it in quotes"))
             }
             _ => self.wrong_type("a string", None),
+        }
+    }
+
+    /// A string; anything else is absent and no problem.
+    pub fn as_text(&self) -> Option<&'d str> {
+        match self.value.get_ref() {
+            DeValue::String(text) => Some(text.as_ref()),
+            _ => None,
         }
     }
 
@@ -145,7 +154,8 @@ impl<'d> Value<'d> {
 
     /// A table.
     pub fn table(&self) -> Option<Table<'d>> {
-        self.as_table().or_else(|| self.wrong_type("a table", None))
+        self.as_table()
+            .or_else(|| self.wrong_type("a table", Some("a table has keys of its own: `{ key = \"value\" }`")))
     }
 
     /// A table; anything else is absent and no problem.
@@ -198,6 +208,7 @@ impl<'d> Value<'d> {
             DeValue::Table(_) => "a table",
         };
         let problem = Problem::at(self.span(), format!("{}: {wanted} is needed here", self.path));
+        let hint = hint.map(str::to_owned).or_else(|| self.document.description(&self.path));
         self.document.push(problem.label(format!("this is {found}")).maybe_hint(hint));
         None
     }

@@ -18,8 +18,12 @@ struct Network {
 pub fn check(document: &Document<'_>, raw: &Inventory) {
     let pods = networks("pod-cidr", &raw.cluster.pod_cidrs, "10.244.0.0/16");
     let services = networks("service-cidr", &raw.cluster.service_cidrs, "10.96.0.0/12");
+    for node in &raw.nodes {
+        reachable(document, node);
+    }
     let lists = [&raw.cluster.pod_cidrs, &raw.cluster.service_cidrs];
-    if !lists.iter().all(|list| families_differ(document, list)) {
+    let differ = lists.map(|list| families_differ(document, list));
+    if raw.cluster.networks_refused || differ.contains(&false) {
         return;
     }
     same_families(document, &pods, &services);
@@ -29,6 +33,11 @@ pub fn check(document: &Document<'_>, raw: &Inventory) {
     apart(document, &pods, &services);
     for node in &raw.nodes {
         node_addresses(document, node, &pods, &services);
+    }
+    let v6 = pods.iter().any(|network| network.cidr.family() == Family::V6);
+    if let (true, Some(mtu)) = (v6, raw.network.mtu.as_ref().filter(|mtu| mtu.value.bytes() < 1280)) {
+        let problem = Problem::at(mtu.span.clone(), "IPv6 needs an MTU of at least 1280 bytes");
+        document.push(problem.hint("leave `mtu` out: it is taken from the nodes' links"));
     }
     for network in &services {
         service_size(document, network);
@@ -48,7 +57,8 @@ fn networks(key: &'static str, given: &[At<Cidr>], default: &str) -> Vec<Network
 /// One network, or two of different families.
 fn families_differ(document: &Document<'_>, list: &[At<Cidr>]) -> bool {
     let (Some(last), Err(why)) = (list.last(), Families::new(list.iter().map(|at| at.value))) else { return true };
-    document.push(Problem::at(last.span.clone(), why.message()));
+    let hint = "give one network, or one of IPv4 and one of IPv6";
+    document.push(Problem::at(last.span.clone(), why.message()).hint(hint));
     false
 }
 
@@ -101,8 +111,8 @@ fn apart(document: &Document<'_>, pods: &[Network], services: &[Network]) {
     }
 }
 
-/// Addresses that nodes know each other by: usable, of the cluster's families, outside of its networks.
-fn node_addresses(document: &Document<'_>, node: &Node, pods: &[Network], services: &[Network]) {
+/// Addresses that nodes know each other by: given, and of use to others.
+fn reachable(document: &Document<'_>, node: &Node) {
     let ips = node.ips();
     if let (true, Some(address)) = (ips.is_empty() && !node.node_ip_given, &node.address) {
         let problem =
@@ -110,11 +120,16 @@ fn node_addresses(document: &Document<'_>, node: &Node, pods: &[Network], servic
         document
             .push(problem.hint("add the address that the other nodes reach it by, such as `node-ip = \"10.0.0.11\"`"));
     }
+    for ip in ips.iter().filter(|ip| unusable(ip.value)) {
+        let problem = Problem::at(ip.span.clone(), format!("other nodes can't reach this one at {}", ip.value));
+        document.push(problem.hint("set `node-ip` to the address that nodes know it by"));
+    }
+}
+
+/// The same addresses among the cluster's: of its families, outside of its networks.
+fn node_addresses(document: &Document<'_>, node: &Node, pods: &[Network], services: &[Network]) {
+    let ips = node.ips();
     for ip in &ips {
-        if unusable(ip.value) {
-            let problem = Problem::at(ip.span.clone(), format!("other nodes can't reach this one at {}", ip.value));
-            document.push(problem.hint("set `node-ip` to the address that nodes know it by"));
-        }
         for network in pods.iter().chain(services).filter(|network| network.cidr.contains(ip.value)) {
             let default = if network.span.is_none() { " (the default)" } else { "" };
             let message = format!("{} lies inside {} {}{default}", ip.value, network.key, network.cidr);
@@ -126,7 +141,9 @@ fn node_addresses(document: &Document<'_>, node: &Node, pods: &[Network], servic
             document.push(problem);
         }
     }
-    families(document, &ips, pods);
+    if !node.node_ip_refused {
+        families(document, &ips, pods);
+    }
 }
 
 fn families(document: &Document<'_>, ips: &[At<IpAddr>], pods: &[Network]) {

@@ -2,15 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use crate::diag::Problem;
 use crate::diag::toml::{At, Document};
+use crate::diag::{Problem, Span};
 use crate::inventory::raw::{Inventory, Node};
 
 pub fn check(document: &Document<'_>, raw: &Inventory) {
-    differ(document, "name", raw.nodes.iter().filter_map(|node| text(node.name.as_ref())));
+    differ(document, "name", "a name", raw.nodes.iter().filter_map(|node| text(node.name.as_ref())));
     // Several machines behind one address are told apart by their ports, as Vagrant's are.
-    differ(document, "address and port", raw.nodes.iter().filter_map(|node| address(node, raw)));
-    differ(document, "node-ip", raw.nodes.iter().flat_map(Node::ips).map(|ip| ip.map(|ip| ip.to_string())));
+    let doubled = differ(
+        document,
+        "address and port",
+        "an address or a port",
+        raw.nodes.iter().filter_map(|node| address(node, raw)),
+    );
+    // An address that is told of already is not told of again as the node-ip that it is by default.
+    let ips = raw.nodes.iter().flat_map(Node::ips).filter(|ip| !doubled.contains(&ip.span));
+    differ(document, "node-ip", "a `node-ip`", ips.map(|ip| ip.map(|ip| ip.to_string())));
     for node in &raw.nodes {
         labels(document, node);
         taints(document, node);
@@ -29,18 +36,21 @@ fn address(node: &Node, raw: &Inventory) -> Option<At<String>> {
     text(node.address.as_ref()).map(|address| address.map(|address| format!("{address} port {port}")))
 }
 
-/// No two values are the same.
-fn differ(document: &Document<'_>, what: &str, values: impl Iterator<Item = At<String>>) {
-    let mut seen = BTreeMap::new();
+/// No two values are the same; the places of those that are.
+fn differ(document: &Document<'_>, what: &str, one: &str, values: impl Iterator<Item = At<String>>) -> Vec<Span> {
+    let mut seen: BTreeMap<String, Span> = BTreeMap::new();
+    let mut doubled = Vec::new();
     for At { value, span } in values {
         if let Some(first) = seen.get(&value) {
             let message = format!("two nodes have the same {what}: {value}");
-            let problem = Problem::at(span, message).label("again").other(std::ops::Range::clone(first), "first here");
-            document.push(problem.hint(format!("every node needs {what} of its own")));
+            let problem = Problem::at(span.clone(), message).label("again").other(first.clone(), "first here");
+            document.push(problem.hint(format!("every node needs {one} of its own")));
+            doubled.push(span);
         } else {
             seen.insert(value, span);
         }
     }
+    doubled
 }
 
 /// An odd number of control planes, because each holds a member of etcd.
@@ -61,11 +71,14 @@ fn control_planes(document: &Document<'_>, raw: &Inventory) {
         return;
     }
     let span = last.role.as_ref().map_or(last.span.clone(), |role| role.span.clone());
-    let problem = Problem::at(span, format!("{count} control planes: an even number survives no more than one fewer"));
+    let problem = Problem::at(
+        span,
+        format!("{count} control planes: an even number survives no more losses than one fewer does"),
+    );
     let lost = (count - 1) / 2;
     let label = match lost {
-        0 => format!("with {count} members, etcd stops when either is lost"),
-        _ => format!("with {count} members, etcd stops when {} are lost, as it does with {}", lost + 1, count - 1),
+        0 => format!("etcd with {count} members stops when either is lost: less safe than one"),
+        _ => format!("etcd with {count} members stops when {} are lost, as it does with {}", lost + 1, count - 1),
     };
     let hint = match count {
         2 => "make this node a worker, or add a third control plane; two with a witness on a worker are not there yet"

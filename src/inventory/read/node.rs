@@ -14,10 +14,12 @@ use crate::model::label::{LabelKey, LabelValue};
 
 /// One node.
 pub fn node(mut table: Table<'_>, places: &Places) -> Node {
-    table.need("name", "name = \"cp1\"");
-    table.need("address", "address = \"10.0.0.11\"");
-    table.need("role", "role = \"control-plane\"` or `role = \"worker\"");
-    let node_ip = table.value("node-ip");
+    table.need("name", "`name = \"cp1\"`");
+    table.need("address", "`address = \"10.0.0.11\"`");
+    table.need("role", "`role = \"control-plane\"` or `role = \"worker\"`");
+    let given = table.value("node-ip");
+    let ips = given.as_ref().map(Value::one_or_more).unwrap_or_default();
+    let node_ips: Vec<At<IpAddr>> = ips.iter().filter_map(ip).collect();
     let node = Node {
         span: table.span(),
         name: table.parsed("name"),
@@ -26,8 +28,9 @@ pub fn node(mut table: Table<'_>, places: &Places) -> Node {
         zone: zone(&mut table),
         labels: table.table("labels").map(|labels| self::labels(&labels)).unwrap_or_default(),
         taints: table.list("taints"),
-        node_ip_given: node_ip.is_some(),
-        node_ips: node_ip.map(|ips| ips.one_or_more().iter().filter_map(ip).collect()).unwrap_or_default(),
+        node_ip_given: given.is_some(),
+        node_ip_refused: node_ips.len() < ips.len(),
+        node_ips,
         ssh: table.table("ssh").map(|ssh| ssh::settings(ssh, places)).unwrap_or_default(),
     };
     table.finish(elsewhere);
@@ -52,7 +55,8 @@ fn labels(table: &Table<'_>) -> Vec<(At<LabelKey>, LabelValue)> {
             Ok(good) => labels.extend(text.map(|text| (key.map(|_| good), text.value))),
             Err(why) => {
                 let problem = Problem::at(key.span, why.message());
-                table.document().push(problem.maybe_hint(why.way_out()));
+                let hint = why.way_out().unwrap_or("a key is `name` or `example.com/name`");
+                table.document().push(problem.hint(hint));
             }
         }
     }

@@ -7,18 +7,22 @@ use crate::inventory::owned;
 use crate::inventory::raw::{Cluster, Endpoint, Network, Overrides, Repository, Runtime, Time};
 use crate::model::cluster::{EndpointKind, Mtu, NetworkKind, RuntimeKind};
 use crate::model::invalid::Invalid;
+use crate::model::net::Cidr;
 use crate::model::release::Release;
 use crate::model::version::KubeVersion;
 
 /// `[cluster]`, its endpoint already taken.
 pub fn cluster(mut table: Table<'_>) -> Cluster {
-    table.need("name", "name = \"lab\"");
-    table.need("kubernetes", &format!("kubernetes = \"{}\"", newest_of_the_first_minor()));
+    table.need("name", "`name = \"lab\"`");
+    table.need("kubernetes", "the version, such as `kubernetes = \"1.30.14\"`");
+    let (pod_cidrs, pods_refused) = cidrs(table.value("pod-cidr"));
+    let (service_cidrs, services_refused) = cidrs(table.value("service-cidr"));
     let cluster = Cluster {
         name: table.parsed("name"),
         kubernetes: table.value("kubernetes").and_then(|value| release(&value)),
-        pod_cidrs: table.one_or_more("pod-cidr"),
-        service_cidrs: table.one_or_more("service-cidr"),
+        pod_cidrs,
+        service_cidrs,
+        networks_refused: pods_refused || services_refused,
         node_mask_v4: table.number("node-mask", 1, 32),
         node_mask_v6: table.number("node-mask-v6", 1, 128),
         dns_domain: table.parsed("dns-domain"),
@@ -27,6 +31,14 @@ pub fn cluster(mut table: Table<'_>) -> Cluster {
     };
     table.finish(elsewhere);
     cluster
+}
+
+/// One network or more, and whether any was refused.
+fn cidrs(value: Option<Value<'_>>) -> (Vec<At<Cidr>>, bool) {
+    let values = value.map(|value| value.one_or_more()).unwrap_or_default();
+    let cidrs: Vec<At<Cidr>> = values.iter().filter_map(Value::parsed).collect();
+    let refused = cidrs.len() < values.len();
+    (cidrs, refused)
 }
 
 /// A version that the program knows.
@@ -42,35 +54,28 @@ fn release(value: &Value<'_>) -> Option<At<Release>> {
     Some(version.map(|_| release))
 }
 
-fn newest_of_the_first_minor() -> KubeVersion {
-    let first = Release::known().next().expect("the table has rows");
-    Release::known().filter(|known| known.minor() == first.minor()).max().unwrap_or(first)
-}
-
 /// `[cluster.endpoint]`
 pub fn endpoint(mut table: Table<'_>) -> Endpoint {
-    let kinds = [
-        ("local-proxy", Some(EndpointKind::LocalProxy)),
-        ("external", Some(EndpointKind::External)),
-        // A word that is known and not yet had: an address of the cluster's own that moves between control planes.
-        ("vip", None),
-    ];
-    let value = table.value("kind");
-    let kind = value.as_ref().and_then(|value| value.choice(&kinds));
-    if let (Some(value), Some(At { value: None, .. })) = (&value, &kind) {
-        let why = Invalid::new("an address that moves between control planes is not supported yet");
-        value.refuse(&why.hint("`local-proxy` needs no load balancer and no shared network; `external` uses your own"));
-    }
     let endpoint = Endpoint {
-        kind: kind.and_then(|kind| Some(At { value: kind.value?, span: kind.span })),
+        kind: table.value("kind").and_then(|kind| endpoint_kind(&kind)),
         name: table.parsed("name"),
         port: table.number("port", 1, 65535),
     };
     if endpoint.kind.as_ref().is_some_and(|kind| kind.value == EndpointKind::External) {
-        table.need("name", "name = \"api.example.com\"");
+        table.need("name", "the name of your load balancer, such as `name = \"api.example.com\"`");
     }
     table.finish(elsewhere);
     endpoint
+}
+
+fn endpoint_kind(value: &Value<'_>) -> Option<At<EndpointKind>> {
+    // A word that is known and not yet had: an address of the cluster's own that moves between control planes.
+    if value.as_text() == Some("vip") {
+        let why = Invalid::new("an address that moves between control planes is not supported yet");
+        value.refuse(&why.hint("`local-proxy` needs no load balancer and no shared network; `external` uses your own"));
+        return None;
+    }
+    value.choice(&[("local-proxy", EndpointKind::LocalProxy), ("external", EndpointKind::External)])
 }
 
 /// `[repository]`

@@ -1,0 +1,22 @@
+//! Help texts and mistakes on the command line.
+
+use crate::kbootstrap::run;
+
+#[test]
+fn help() {
+    insta::assert_snapshot!("help", run(&["--help"]));
+    insta::assert_snapshot!("help_check", run(&["check", "--help"]));
+}
+
+#[test]
+fn version_is_data() {
+    assert_eq!(run(&["--version"]), format!("exit 0\n--- stdout\nkbootstrap {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn wrong_usage() {
+    insta::assert_snapshot!("usage_none", run(&[]));
+    insta::assert_snapshot!("usage_unknown_command", run(&["chekc", "x.toml"]));
+    insta::assert_snapshot!("usage_no_inventory", run(&["check"]));
+    insta::assert_snapshot!("usage_quiet_and_verbose", run(&["check", "-q", "-v", "x.toml"]));
+}

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     error::FactError,
     listing::{FileId, LOCK, Listing},
+    section::Section,
     texts::Texts,
 };
 use crate::model::{facts::Runs, observe::UnitSeen};
@@ -14,22 +15,36 @@ pub const BATCH_PREFIX: &str = "kbootstrap-batch-";
 
 const LOCKS: &str = "/proc/locks";
 
-/// Small texts that [`parse`] needs.
-pub const TEXTS: &[&str] = &[LOCK, LOCKS];
+/// The section's name: the kernel's table of locks.
+pub const NAME: &str = "locks";
 
-/// Whether the lock is held is told by the kernel's table of locks. Trying it instead would take it for a moment, and a
-/// run that begins just then would find it taken.
+/// Small texts that [`parse`] needs.
+pub const TEXTS: &[&str] = &[LOCK];
+
+/// Whether the lock is held is told by the kernel's table. Trying it instead would take it for a moment, and a run that
+/// begins just then would find it taken.
 ///
+/// Whoever lets go empties the file, and the table (for which the kernel halts all file locks, some 15 ms) is not needed
+/// then: only a holder that was killed leaves its words.
+pub fn command() -> String {
+    format!("[ ! -s {LOCK} ] || _r {NAME} cat {LOCKS}")
+}
+
 /// # Errors
-/// The lock's file is there and could not be read.
-pub fn parse(texts: &Texts, listing: &Listing, units: &BTreeMap<String, UnitSeen>) -> Result<Runs, FactError> {
-    let held = match listing.get(LOCK) {
-        Some(file) => is_held(file, texts.get(LOCKS)?.unwrap_or_default()),
-        None => false,
+/// The lock's file or the table of locks could not be read.
+pub fn parse(
+    texts: &Texts,
+    listing: &Listing,
+    section: Option<&Section<'_>>,
+    units: &BTreeMap<String, UnitSeen>,
+) -> Result<Runs, FactError> {
+    let held = match (listing.get(LOCK), section) {
+        (Some(file), Some(section)) => is_held(file, section.text("the lock")?),
+        _ => false,
     };
     let lock_holder = match texts.get(LOCK)? {
         _ if !held => None,
-        // Taken, and not described yet: between a holder's two system calls.
+        // Described only after the small texts were read.
         None => Some("another run".to_owned()),
         Some(text) => Some(text.trim().to_owned()),
     };
@@ -63,11 +78,12 @@ mod tests {
 
     #[test]
     fn a_held_lock_names_its_holder() {
-        let texts = Texts::of([(LOCKS, TABLE), (LOCK, "alice@desk: kbootstrap up\n")]);
+        let texts = Texts::of([(LOCK, "alice@desk: kbootstrap up\n")]);
+        let table = Section { code: 0, out: TABLE.as_bytes(), err: b"" };
         let none = BTreeMap::new();
         let holder = |device, inode| {
             let listing = Listing::of(&[(LOCK, FileId { device, inode })]);
-            parse(&texts, &listing, &none).expect("read").lock_holder
+            parse(&texts, &listing, Some(&table), &none).expect("read").lock_holder
         };
         assert_eq!(holder(23, 836).as_deref(), Some("alice@desk: kbootstrap up"));
         assert_eq!(holder(23, 840), None, "somebody waits; nobody holds");
@@ -77,7 +93,7 @@ mod tests {
 
     #[test]
     fn no_lock_file_is_a_free_lock() {
-        assert_eq!(parse(&Texts::default(), &Listing::default(), &BTreeMap::new()), Ok(Runs::default()));
+        assert_eq!(parse(&Texts::default(), &Listing::default(), None, &BTreeMap::new()), Ok(Runs::default()));
     }
 
     #[test]
@@ -89,7 +105,7 @@ mod tests {
             ("kbootstrap-batch-a-0.service".to_owned(), seen("failed")),
             ("kubelet.service".to_owned(), seen("active")),
         ]);
-        let runs = parse(&Texts::default(), &Listing::default(), &units).expect("read");
+        let runs = parse(&Texts::default(), &Listing::default(), None, &units).expect("read");
         assert_eq!(runs.active_batches, ["kbootstrap-batch-a-1.service", "kbootstrap-batch-a-2.service"]);
     }
 

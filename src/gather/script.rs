@@ -71,6 +71,7 @@ fn reads(ask: &Ask) -> String {
         texts::command(texts),
         os::command(),
         listing::command(),
+        runs::command(),
         disks::command(),
         links::command(),
         ports::command(),

@@ -170,8 +170,9 @@ impl Progress {
             Frame::Done { op, code, tail } => {
                 let limit = ops.get(op).map_or(0, |(_, seconds)| *seconds);
                 let cause = match code {
-                    // timeout(1): 124, or 128+9 when the process had to be killed.
-                    124 | 137 => format!("timed out after {limit} s (or was killed)"),
+                    // timeout(1) says 124; of a process that it had to kill, the same as of one that somebody else killed.
+                    124 => format!("timed out after {limit} s"),
+                    137 => "killed by signal KILL".to_owned(),
                     code => format!("exit status {code}"),
                 };
                 let tail = tail.lines().map(|line| escape_untrusted(line.as_bytes())).collect();

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use super::RUN_DIR;
 use crate::{
-    shell::{quote, wrap},
+    shell::{quote, wrap_listening},
     transport::{Effect, Script, TransportError},
 };
 
@@ -97,7 +97,7 @@ impl Drop for NodeLock {
 /// orphan can't keep the lock.
 fn script(holder: &Holder) -> String {
     let words = serde_json::to_string(holder).expect("strings become JSON");
-    wrap(&format!(
+    wrap_listening(&format!(
         r#"umask 077
 mkdir -p {RUN_DIR} || exit 1
 exec 9>>{RUN_DIR}/lock

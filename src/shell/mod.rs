@@ -8,4 +8,4 @@ mod quote;
 mod script;
 
 pub use quote::{NulByte, quote, try_quote, words};
-pub use script::{all_of, subshell, wrap};
+pub use script::{all_of, subshell, wrap, wrap_listening};

@@ -10,6 +10,11 @@ pub fn wrap(body: &str) -> String {
     format!("_kb_main_() {{\n:\n{body}\n}}\n_kb_main_ </dev/null\nexit $?\n")
 }
 
+/// As [`wrap`], for a script that is talked with: its body reads what comes on standard input after the script itself.
+pub fn wrap_listening(body: &str) -> String {
+    format!("_kb_main_() {{\n:\n{body}\n}}\n_kb_main_\nexit $?\n")
+}
+
 /// The commands one after the other for as long as each succeeds: an and-list that keeps its meaning inside a larger
 /// one. Each command may have several lines.
 pub fn all_of<S: AsRef<str>>(commands: impl IntoIterator<Item = S>) -> String {

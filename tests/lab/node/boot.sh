@@ -7,12 +7,12 @@ boot() {
   lower=$(cat "$STATE/root")
   network_attach "$node"
   cgroup_make "$node"
+  # In the foreground until the node's cgroup has its first process: from then on it counts as running.
   (
     cgroup_join "$node" $BASHPID
     # slave: when a namespace of another lab is removed, this node lets go of it, too.
-    unlocked exec setsid unshare --mount --propagation slave bash "$NODE_DIR/machine.sh" "$ID" "$node" "$lower" > "$dir/console.log" 2>&1 < /dev/null
-  ) &
-  disown
+    unlocked setsid unshare --mount --propagation slave bash "$NODE_DIR/machine.sh" "$ID" "$node" "$lower" > "$dir/console.log" 2>&1 < /dev/null &
+  )
 }
 
 # power_off NODE: at once, as when the plug is pulled. Killing systemd-nspawn alone would leave the node alive and

@@ -50,9 +50,8 @@ service() {
   shift
   (
     cgroup_join services $BASHPID
-    unlocked exec setsid ip netns exec "$NETNS" "$@" > "$log" 2>&1 < /dev/null
-  ) &
-  disown
+    unlocked setsid ip netns exec "$NETNS" "$@" > "$log" 2>&1 < /dev/null &
+  )
 }
 
 services_answer() {

@@ -85,7 +85,8 @@ variant_apt_lock() {
 use Fcntl;
 for my $path (qw(/var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock)) {
   open(my $file, '>', $path) or die "$path: $!";
-  fcntl($file, F_SETLKW, pack('s s l! l! i', F_WRLCK, 0, 0, 0, 0)) or die "$path: $!";
+  my $whole = pack('s s l! l! i', F_WRLCK, 0, 0, 0, 0);
+  fcntl($file, F_SETLKW, $whole) or die "$path: $!";
   push @held, $file;
 }
 sleep $ARGV[0];

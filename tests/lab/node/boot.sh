@@ -11,7 +11,7 @@ boot() {
   (
     cgroup_join "$node" $BASHPID
     # slave: when a namespace of another lab is removed, this node lets go of it, too.
-    unlocked setsid unshare --mount --propagation slave bash "$NODE_DIR/machine.sh" "$ID" "$node" "$lower" > "$dir/console.log" 2>&1 < /dev/null &
+    unlocked exec setsid unshare --mount --propagation slave bash "$NODE_DIR/machine.sh" "$ID" "$node" "$lower" > "$dir/console.log" 2>&1 < /dev/null &
   )
 }
 

@@ -50,7 +50,7 @@ service() {
   shift
   (
     cgroup_join services $BASHPID
-    unlocked setsid ip netns exec "$NETNS" "$@" > "$log" 2>&1 < /dev/null &
+    unlocked exec setsid ip netns exec "$NETNS" "$@" > "$log" 2>&1 < /dev/null &
   )
 }
 

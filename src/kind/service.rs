@@ -1,4 +1,4 @@
-//! systemd units. A restart is a relation, not an event: a stamp on the node holds the digest of the files that the
+//! systemd units. A restart is a relation, not an event: a stamp on the node holds the digests of the files that the
 //! unit was last restarted with, so a run that died between the writing and the restart loses nothing.
 
 use super::{Context, file::sha256, op, write};
@@ -71,15 +71,15 @@ fn running(service: &Service, unit: &UnitSeen, context: &Context<'_>) -> Verdict
         diff.push(format!("~ {name}: {} -> active", word(&unit.active)));
     }
     let mut disrupts = None;
-    if restart_is_due(service, context) {
-        let verb = if service.reload { "reloads" } else { "restarts" };
-        if active {
-            diff.push(format!("~ {name}: {verb}, because what it read has changed"));
-            // A reload keeps what is connected; that is what it is for.
-            disrupts =
-                (context.has_joined() && !service.reload).then(|| format!("{name} restarts on a node that has joined"));
-        } else {
-            diff.push(format!("~ {name}: starts with its new configuration"));
+    let due = due(service, context);
+    match due {
+        Due::No => {}
+        _ if !active => diff.push(format!("~ {name}: starts with its new configuration")),
+        // A reload keeps what is connected; that is what it is for.
+        Due::Reload => diff.push(format!("~ {name}: reloads, because what it read has changed")),
+        Due::Restart => {
+            diff.push(format!("~ {name}: restarts, because what it read has changed"));
+            disrupts = context.has_joined().then(|| format!("{name} restarts on a node that has joined"));
         }
     }
     if unit.needs_reload {
@@ -88,10 +88,11 @@ fn running(service: &Service, unit: &UnitSeen, context: &Context<'_>) -> Verdict
     if diff.is_empty() {
         return Verdict::Satisfied;
     }
-    let verb = match (active, service.reload) {
+    let verb = match (active, due) {
         (false, _) => "start",
-        (true, true) => "reload",
-        (true, false) => "restart",
+        (true, Due::Reload) => "reload",
+        (true, Due::Restart) => "restart",
+        (true, Due::No) => "enable",
     };
     let ops = vec![op::node("service.run", format!("{verb} {name}"), run_script(service), RESTART_S)];
     Verdict::Change(Change { diff, ops, disrupts })
@@ -113,31 +114,48 @@ fn stamp_path(service: &Service) -> String {
     format!("{}/{}", write::STAMPS, service.unit)
 }
 
-/// Whether the unit was last restarted with other files than those that it will have when its step comes: what earlier
-/// steps of the plan will write counts as written.
-fn restart_is_due(service: &Service, context: &Context<'_>) -> bool {
-    if !has_stamp(service) {
-        return false;
-    }
-    let stamp = match context.seen.files.get(&stamp_path(service)) {
-        Some(FileSeen::File { content: Some(stamp), .. }) => String::from_utf8_lossy(stamp).trim().to_owned(),
-        _ => return true,
-    };
-    digest(&service.watches, context).is_none_or(|digest| digest != stamp)
+/// What a unit needs because of its files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Due {
+    No,
+    Reload,
+    Restart,
 }
 
-/// What `kb_digest` in the op's text computes, or `None` where a content is known only in the run.
-fn digest(watches: &[Watch], context: &Context<'_>) -> Option<String> {
-    let mut lines = String::new();
-    for watch in watches {
-        let sum = match (&watch.wanted, context.seen.files.get(&watch.path)) {
-            (Some(content), _) => sha256(context.text(content)?.as_bytes()),
-            (None, Some(FileSeen::File { sha256, .. })) => sha256.clone(),
-            (None, _) => "absent".to_owned(),
-        };
-        lines.push_str(&format!("{sum}  {}\n", watch.path));
+/// Whether the unit was last restarted with other files than those that it will have when its step comes: what earlier
+/// steps of the plan will write counts as written.
+fn due(service: &Service, context: &Context<'_>) -> Due {
+    if !has_stamp(service) {
+        return Due::No;
     }
-    Some(sha256(lines.as_bytes()))
+    let stamp = match context.seen.files.get(&stamp_path(service)) {
+        Some(FileSeen::File { content: Some(stamp), .. }) => String::from_utf8_lossy(stamp).into_owned(),
+        _ => return Due::Restart,
+    };
+    let was: Vec<&str> = stamp.lines().collect();
+    let lines: Vec<Option<String>> = service.watches.iter().map(|watch| line(watch, context)).collect();
+    let same = |line: &Option<String>| line.as_deref().is_some_and(|line| was.contains(&line));
+    if was.len() == lines.len() && lines.iter().all(same) {
+        return Due::No;
+    }
+    let own = own_file(service);
+    let own_changed = service.watches.iter().zip(&lines).any(|(watch, line)| watch.path == own && !same(line));
+    // What the unit file says (limits, user) is taken up by a restart only.
+    if service.reload && !own_changed { Due::Reload } else { Due::Restart }
+}
+
+fn own_file(service: &Service) -> String {
+    format!("/etc/systemd/system/{}", service.unit)
+}
+
+/// A line of the stamp, as `kb_sums` in the op's text prints it; `None` where a content is known only in the run.
+fn line(watch: &Watch, context: &Context<'_>) -> Option<String> {
+    let sum = match (&watch.wanted, context.seen.files.get(&watch.path)) {
+        (Some(content), _) => sha256(context.text(content)?.as_bytes()),
+        (None, Some(FileSeen::File { sha256, .. })) => sha256.clone(),
+        (None, _) => "absent".to_owned(),
+    };
+    Some(format!("{sum}  {}", watch.path))
 }
 
 /// Enables, and restarts where a restart is due by what lies on the node now. After a failure the unit's last words
@@ -150,7 +168,6 @@ if [ "$(systemctl show -p NeedDaemonReload --value -- "$unit")" = yes ]; then sy
 systemctl -q is-enabled -- "$unit" > /dev/null 2>&1 || systemctl -q enable -- "$unit"
 "#
     );
-    let act = if service.reload { "reload-or-restart" } else { "restart" };
     let said =
         "{ systemctl --no-pager -l status -- \"$unit\" || :; journalctl --no-pager -n 20 -o cat -u \"$unit\"; } >&2";
     if !has_stamp(service) {
@@ -166,17 +183,27 @@ systemctl -q is-enabled -- "$unit" > /dev/null 2>&1 || systemctl -q enable -- "$
     };
     let stamp =
         write::put(&stamp_path(service), write::Source::Output("printf '%s\\n' \"$now\""), Mode::PUBLIC, write::ROOT);
+    let act = if service.reload {
+        // Only a restart takes up what the unit file says.
+        format!(
+            "  own={own}\n  if [ \"$(printf '%s\\n' \"$now\" | grep -F \"  $own\")\" = \"$(printf '%s\\n' \"$was\" | grep -F \"  $own\")\" ]; \
+             then act=reload-or-restart; else act=restart; fi",
+            own = quote(&own_file(service))
+        )
+    } else {
+        "  act=restart".to_owned()
+    };
     script.push_str(&format!(
-        r#"kb_digest() {{
+        r#"kb_sums() {{
   for file; do
     if [ -f "$file" ]; then sha256sum -- "$file"; else printf 'absent  %s\n' "$file"; fi
-  done | sha256sum
+  done
 }}
-now=$(kb_digest {watches})
-now=${{now%% *}}
+now=$(kb_sums {watches})
 was=$(cat {stamp_path} 2> /dev/null) || was=
 if [ "$now" != "$was" ] || ! systemctl -q is-active -- "$unit"; then
-{check}  systemctl {act} -- "$unit" || {{ {said}; exit 1; }}
+{check}{act}
+  systemctl "$act" -- "$unit" || {{ {said}; exit 1; }}
   systemctl -q is-active -- "$unit" || {{ {said}; exit 1; }}
 {stamp}
 fi"#,

@@ -1,5 +1,7 @@
 //! Planning: desired and observed in, a plan out. Pure.
 
 mod build;
+pub mod expand;
+mod values;
 
 pub use build::{Input, build};

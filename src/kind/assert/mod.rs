@@ -35,4 +35,3 @@ pub fn judge(assert: Assert, context: &Context<'_>) -> Verdict {
 fn skip_hint(step: &str) -> String {
     format!("to go on all the same, skip {step} in a playbook of your own and say why")
 }
-

@@ -82,4 +82,3 @@ fn tokens(spec: &ClusterSpec, live: Option<&Live>) -> Verdict {
     };
     op::change(vec![diff], vec![cluster_op("cluster.tokens", "remove bootstrap tokens", ClusterOp::DeleteTokens, 60)])
 }
-

@@ -113,7 +113,7 @@ pub fn read(table: &mut Table<'_>, kind: &str, base: Option<&TemplateKind>) -> O
 }
 
 /// The value, or the problem that there is none.
-fn needed<T>(table: &Table<'_>, key: &str, value: Option<T>, example: &str) -> Option<T> {
+fn needed<T>(table: &mut Table<'_>, key: &'static str, value: Option<T>, example: &'static str) -> Option<T> {
     if value.is_none() {
         table.need(key, example);
     }
@@ -207,7 +207,7 @@ fn package(value: &Value<'_>) -> Option<PackageItem> {
         None => {
             let name = parsed::<PackageName>(&mut table, "name");
             let version = parsed::<PackageVersion>(&mut table, "version");
-            needed(&table, "name", name, "name = \"curl\"").map(|name| Given::Literal(Package { name, version }))
+            needed(&mut table, "name", name, "name = \"curl\"").map(|name| Given::Literal(Package { name, version }))
         }
     };
     table.finish(|_| None);

@@ -82,20 +82,33 @@ impl File<'_, '_> {
     fn step(&mut self, mut table: Table<'_>) {
         let id = table.parsed::<Id>("id");
         let title = table.parsed::<Line>("title");
-        let kind = table.choice("kind", &KINDS).map(|at| at.value);
+        let word = table.value("kind");
+        let kind = word.as_ref().and_then(|word| word.choice(&KINDS)).map(|at| at.value);
         let when = table.table("when").map(When::read).unwrap_or_default();
         let place = (reference(&mut table, "before"), reference(&mut table, "after"));
         table.need("id", "id = \"os.example\"");
         table.need("title", "title = \"what a person reads\"");
-        table.need("kind", "kind = \"file\"");
         let fields = kind.and_then(|kind| read(&mut table, kind, None));
-        // Of a kind that is not known no field is.
-        if kind.is_some() {
-            table.finish(|_| None);
+        match (kind, &word) {
+            (Some(_), _) => table.finish(|_| None),
+            // Of a kind that is not known no field is: others are not called unknown.
+            (None, Some(_)) => {}
+            (None, None) => self.missing(&table, "kind", "kind = \"file\""),
         }
         let Some(id) = id else { return };
         let stage = id.value.stage().to_owned();
-        if !self.playbook.stages.iter().any(|known| known.id == stage) {
+        let known = self.playbook.stages.iter().find(|known| known.id == stage);
+        if let (Some(known), Some(kind), Some(word)) = (known, &fields, &word)
+            && known.chain != kind.chain()
+        {
+            let (who, chain) = match known.chain {
+                Chain::Node => ("each node goes", "cluster"),
+                Chain::Cluster => ("the cluster as a whole goes", "node"),
+            };
+            let problem = Problem::at(word.span(), format!("{who} through stage `{stage}`; this is not a step of it"));
+            self.document.push(problem.hint(format!("it belongs into a stage of chain = \"{chain}\"")));
+        }
+        if known.is_none() {
             let meant = did_you_mean(&stage, self.playbook.stages.iter().map(|stage| stage.id.as_str()));
             let hint = meant.map(|meant| format!("did you mean `{meant}.…`?"));
             let problem = Problem::at(id.span, format!("there is no stage `{stage}`"));
@@ -125,7 +138,9 @@ impl File<'_, '_> {
 
     fn patch(&mut self, mut table: Table<'_>) {
         let id = reference(&mut table, "step");
-        table.need("step", "step = \"os.sysctls\"");
+        if table.value("step").is_none() {
+            self.missing(&table, "step", "step = \"os.sysctls\"");
+        }
         let title = table.parsed::<Line>("title");
         let when = table.table("when").map(When::read);
         let Some(at) = id.and_then(|id| self.known(&id)) else { return };
@@ -153,6 +168,14 @@ impl File<'_, '_> {
         let step = self.playbook.steps.remove(at);
         let skipped = Skipped { step: step.id, why: why.value.to_string(), file: self.name.to_owned() };
         self.playbook.skipped.push(skipped);
+    }
+
+    /// What is missing where nothing else can be read for want of it.
+    fn missing(&self, table: &Table<'_>, key: &str, example: &str) {
+        if self.document.is_whole() {
+            let problem = Problem::at(table.span(), format!("this has no `{key}`"));
+            self.document.push(problem.hint(format!("add `{example}`")));
+        }
     }
 
     /// Where a step stands, or what was meant.
@@ -206,3 +229,6 @@ impl File<'_, '_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

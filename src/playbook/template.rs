@@ -129,6 +129,18 @@ impl TemplateKind {
     }
 }
 
+impl TemplateKind {
+    /// In whose chain a step of this kind can stand.
+    pub const fn chain(&self) -> Chain {
+        match self {
+            Self::Action(
+                Action::ClusterIdentity | Action::Network | Action::CorednsSpread | Action::Tokens | Action::Proof,
+            ) => Chain::Cluster,
+            _ => Chain::Node,
+        }
+    }
+}
+
 impl Playbook {
     /// The step of this id.
     pub fn step(&self, id: &str) -> Option<&Template> {

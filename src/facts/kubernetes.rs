@@ -50,12 +50,9 @@ fn identity(text: &str) -> Result<ClusterIdentity, FactError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::facts::listing::FileId;
 
     fn listed(paths: &[&str]) -> Kubernetes {
-        let id = FileId { device: 1, inode: 1 };
-        let files: Vec<(&str, FileId)> = paths.iter().map(|path| (*path, id)).collect();
-        parse(&Texts::default(), &Listing::of(&files)).expect("read")
+        parse(&Texts::default(), &paths.iter().copied().collect()).expect("read")
     }
 
     #[test]

@@ -1,6 +1,6 @@
-//! What lies in the folders of Kubernetes and etcd, and our lock's file: listed by one `find`.
+//! What lies in the folders of Kubernetes and etcd: listed by one `find`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use super::{error::FactError, section::Section};
 use crate::model::etcd::EtcdLayout;
@@ -10,8 +10,6 @@ pub const NAME: &str = "listing";
 
 /// The folder of Kubernetes' configuration.
 pub const KUBERNETES: &str = "/etc/kubernetes";
-/// The file that a run locks while it works on the node; it holds who that is.
-pub const LOCK: &str = "/run/kbootstrap/lock";
 
 /// Folders where a member of etcd may keep its data, whatever its layout.
 pub const fn etcd_folders() -> [&'static str; 2] {
@@ -23,62 +21,40 @@ pub fn command() -> String {
     let [stacked, service] = etcd_folders();
     // -H: a folder of data may be a link to another disk. kubeadm's backups and etcd's own files are nobody's business.
     format!(
-        r"_r {NAME} find -H {KUBERNETES} {stacked} {service} {LOCK} -maxdepth 3 -printf '%D %i %p\0' \( -path {KUBERNETES}/tmp -o -name member \) -prune"
+        r"_r {NAME} find -H {KUBERNETES} {stacked} {service} -maxdepth 3 -printf '%p\0' \( -path {KUBERNETES}/tmp -o -name member \) -prune"
     )
 }
 
-/// A file's device and inode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FileId {
-    pub device: u64,
-    pub inode: u64,
-}
-
-/// All that is there, by path.
+/// Every path that is there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Listing(BTreeMap<String, FileId>);
+pub struct Listing(BTreeSet<String>);
 
 impl Listing {
     /// # Errors
     /// Something is there and could not be read.
     pub fn parse(section: &Section<'_>) -> Result<Self, FactError> {
         section.missing("the folders of Kubernetes")?;
-        let entry = |record: &str| {
-            let mut fields = record.splitn(3, ' ');
-            let device = fields.next()?.parse().ok()?;
-            let inode = fields.next()?.parse().ok()?;
-            Some((fields.next()?.to_owned(), FileId { device, inode }))
-        };
-        let nonsense = |record: &str| FactError::new("the folders of Kubernetes", format!("`{record}` makes no sense"));
         let listing = String::from_utf8_lossy(section.out);
-        let records = listing.split_terminator('\0');
-        records.map(|record| entry(record).ok_or_else(|| nonsense(record))).collect::<Result<_, _>>().map(Self)
-    }
-
-    /// The file at a path.
-    pub fn get(&self, path: &str) -> Option<FileId> {
-        self.0.get(path).copied()
+        Ok(Self::from_iter(listing.split_terminator('\0')))
     }
 
     /// Whether a path is there.
     pub fn has(&self, path: &str) -> bool {
-        self.0.contains_key(path)
+        self.0.contains(path)
     }
 
     /// Names in a folder, sorted.
     pub fn names(&self, folder: &str) -> impl Iterator<Item = &str> {
-        self.0.keys().filter_map(move |path| {
+        self.0.iter().filter_map(move |path| {
             let name = path.strip_prefix(folder)?.strip_prefix('/')?;
             (!name.contains('/')).then_some(name)
         })
     }
 }
 
-#[cfg(test)]
-impl Listing {
-    /// Files that are there, for tests of the domains.
-    pub fn of(files: &[(&str, FileId)]) -> Self {
-        Self(files.iter().map(|(path, id)| (path.to_string(), *id)).collect())
+impl<'a> FromIterator<&'a str> for Listing {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(paths: I) -> Self {
+        Self(paths.into_iter().map(str::to_owned).collect())
     }
 }
 
@@ -90,13 +66,12 @@ mod tests {
     fn what_is_missing_is_not_there() {
         let section = Section {
             code: 1,
-            out: b"23 5 /etc/kubernetes\x0023 7 /etc/kubernetes/a file.conf\0",
+            out: b"/etc/kubernetes\0/etc/kubernetes/a file.conf\0",
             err: b"find: '/var/lib/etcd': No such file or directory",
         };
         let listing = Listing::parse(&section).expect("read");
         assert_eq!(listing.names(KUBERNETES).collect::<Vec<_>>(), ["a file.conf"]);
-        assert_eq!(listing.get("/etc/kubernetes"), Some(FileId { device: 23, inode: 5 }));
-        assert!(!listing.has("/var/lib/etcd"));
+        assert!(listing.has("/etc/kubernetes") && !listing.has("/var/lib/etcd"));
     }
 
     #[test]

@@ -2,98 +2,63 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    error::FactError,
-    listing::{FileId, LOCK, Listing},
-    section::Section,
-    texts::Texts,
-};
+use super::{error::FactError, section::Section, texts::Texts};
 use crate::model::{facts::Runs, observe::UnitSeen};
 
 /// Batches are units `kbootstrap-batch-*.service`.
 pub const BATCH_PREFIX: &str = "kbootstrap-batch-";
 
-const LOCKS: &str = "/proc/locks";
+/// The file that a run locks while it works on the node; it holds who that is.
+const LOCK: &str = "/run/kbootstrap/lock";
 
-/// The section's name: the kernel's table of locks.
-pub const NAME: &str = "locks";
+/// The section's name: whether the lock could be shared.
+pub const NAME: &str = "lock";
 
 /// Small texts that [`parse`] needs.
 pub const TEXTS: &[&str] = &[LOCK];
 
-/// Whether the lock is held is told by the kernel's table. Trying it instead would take it for a moment, and a run that
-/// begins just then would find it taken.
-///
-/// Whoever lets go empties the file, and the table (for which the kernel halts all file locks, some 15 ms) is not needed
-/// then: only a holder that was killed leaves its words.
+/// Whoever lets go empties the file, so that mostly nothing needs to be tried. While somebody holds the lock a try
+/// disturbs nobody; only where a killed holder left its words is it shared for a moment. The kernel's own table of locks
+/// would not even do that, but it halts all file locks for 15 ms, and in a container lacks those whose taker has ended.
 pub fn command() -> String {
-    format!("[ ! -s {LOCK} ] || _r {NAME} cat {LOCKS}")
+    format!("[ ! -s {LOCK} ] || _r {NAME} flock -n -s {LOCK} true")
 }
 
 /// # Errors
-/// The lock's file or the table of locks could not be read.
+/// The lock's file is there and could not be tried or read.
 pub fn parse(
     texts: &Texts,
-    listing: &Listing,
     section: Option<&Section<'_>>,
     units: &BTreeMap<String, UnitSeen>,
 ) -> Result<Runs, FactError> {
-    let held = match (listing.get(LOCK), section) {
-        (Some(file), Some(section)) => is_held(file, section.text("the lock")?),
-        _ => false,
-    };
-    let lock_holder = match texts.get(LOCK)? {
-        _ if !held => None,
+    let lock_holder = match section {
+        None => None,
+        Some(Section { code: 0, .. }) => None,
         // Described only after the small texts were read.
-        None => Some("another run".to_owned()),
-        Some(text) => Some(text.trim().to_owned()),
+        Some(Section { code: 1, err: b"", .. }) => Some(texts.get(LOCK)?.unwrap_or("another run").trim().to_owned()),
+        Some(section) => return Err(section.failure("the lock")),
     };
     let goes_on = |seen: &UnitSeen| !["inactive", "failed"].contains(&seen.active.as_str());
     let batches = units.iter().filter(|(name, seen)| name.starts_with(BATCH_PREFIX) && goes_on(seen));
     Ok(Runs { active_batches: batches.map(|(name, _)| name.clone()).collect(), lock_holder })
 }
 
-/// Whether the table has a `flock` on the file.
-fn is_held(file: FileId, table: &str) -> bool {
-    // The table names a file as MAJOR:MINOR:INODE, the first two in hex; the device's number is the C library's.
-    let device = file.device;
-    let major = (device >> 8) & 0xfff | (device >> 32) & !0xfff;
-    let minor = device & 0xff | (device >> 12) & !0xff;
-    let file = format!("{major:02x}:{minor:02x}:{}", file.inode);
-    table.lines().any(|line| {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        // `->` marks one who waits for the lock.
-        words.get(1) == Some(&"FLOCK") && words.contains(&file.as_str())
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use std::{fs::File, os::unix::fs::MetadataExt};
-
     use super::*;
-
-    // Captured on Debian 12: device 0:23.
-    const TABLE: &str = "1: POSIX  ADVISORY  WRITE 310 00:17:700 0 EOF\n2: FLOCK  ADVISORY  WRITE 1234 00:17:836 0 EOF\n2: -> FLOCK  ADVISORY  WRITE 1240 00:17:840 0 EOF\n";
 
     #[test]
     fn a_held_lock_names_its_holder() {
         let texts = Texts::of([(LOCK, "alice@desk: kbootstrap up\n")]);
-        let table = Section { code: 0, out: TABLE.as_bytes(), err: b"" };
-        let none = BTreeMap::new();
-        let holder = |device, inode| {
-            let listing = Listing::of(&[(LOCK, FileId { device, inode })]);
-            parse(&texts, &listing, Some(&table), &none).expect("read").lock_holder
+        let tried = |code, err| {
+            let section = Section { code, out: b"", err };
+            parse(&texts, Some(&section), &BTreeMap::new()).map(|runs| runs.lock_holder)
         };
-        assert_eq!(holder(23, 836).as_deref(), Some("alice@desk: kbootstrap up"));
-        assert_eq!(holder(23, 840), None, "somebody waits; nobody holds");
-        assert_eq!(holder(24, 836), None);
-        assert_eq!(holder(23, 700), None, "not a flock");
-    }
-
-    #[test]
-    fn no_lock_file_is_a_free_lock() {
-        assert_eq!(parse(&Texts::default(), &Listing::default(), None, &BTreeMap::new()), Ok(Runs::default()));
+        assert_eq!(tried(1, b""), Ok(Some("alice@desk: kbootstrap up".to_owned())));
+        assert_eq!(tried(0, b""), Ok(None), "a killed holder's words");
+        assert!(tried(1, b"flock: cannot open lock file").is_err());
+        assert!(tried(127, b"").is_err());
+        assert_eq!(parse(&texts, None, &BTreeMap::new()), Ok(Runs::default()));
     }
 
     #[test]
@@ -105,26 +70,7 @@ mod tests {
             ("kbootstrap-batch-a-0.service".to_owned(), seen("failed")),
             ("kubelet.service".to_owned(), seen("active")),
         ]);
-        let runs = parse(&Texts::default(), &Listing::default(), None, &units).expect("read");
+        let runs = parse(&Texts::default(), None, &units).expect("read");
         assert_eq!(runs.active_batches, ["kbootstrap-batch-a-1.service", "kbootstrap-batch-a-2.service"]);
-    }
-
-    /// The arithmetic of device numbers, against the kernel here. On file systems whose files have another device than
-    /// their mount (btrfs, overlay) the table differs; /run is always a tmpfs.
-    #[test]
-    fn a_real_lock_is_seen() {
-        let shm = std::path::Path::new("/dev/shm");
-        if !shm.is_dir() {
-            return;
-        }
-        let folder = tempfile::tempdir_in(shm).expect("made");
-        let path = folder.path().join("lock");
-        let file = File::create(&path).expect("made");
-        let meta = file.metadata().expect("read");
-        let id = FileId { device: meta.dev(), inode: meta.ino() };
-        let table = || std::fs::read_to_string(LOCKS).expect("read");
-        assert!(!is_held(id, &table()));
-        file.lock().expect("locked");
-        assert!(is_held(id, &table()));
     }
 }

@@ -51,7 +51,7 @@ pub fn parse(stdout: &[u8], nonce: &str, ask: &Ask) -> Result<Answer, FactError>
         links: links::parse(sections.need(links::NAME)?)?,
         ports: ports::parse(sections.need(ports::NAME)?)?,
         kubernetes: Kubernetes { etcd, readyz, ..kubernetes::parse(&texts, &listing)? },
-        runs: runs::parse(&texts, &listing, sections.get(runs::NAME), &units)?,
+        runs: runs::parse(&texts, sections.get(runs::NAME), &units)?,
     };
     let seen = Seen {
         facts,

@@ -35,6 +35,11 @@ impl Output {
         self.format
     }
 
+    /// Whether only results and errors are wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Whether results may be coloured.
     pub fn colour(&self) -> bool {
         self.colour_out

@@ -3,6 +3,7 @@
 mod endpoint;
 mod networks;
 mod nodes;
+mod ssh;
 
 use super::raw::Inventory;
 use crate::diag::toml::Document;
@@ -13,4 +14,5 @@ pub fn all(document: &Document<'_>, raw: &Inventory) {
     nodes::check(document, raw);
     networks::check(document, raw);
     endpoint::check(document, raw);
+    ssh::check(document, raw);
 }

@@ -110,9 +110,13 @@ pub(super) fn describe(path: &str) -> Option<String> {
 pub(super) fn elsewhere(word: &str) -> Option<String> {
     let parts = || KEYS.iter().filter_map(|key| key.path.rsplit_once('.'));
     // Whole tables are mistaken too: `[endpoint]` for `[cluster.endpoint]`.
-    let tables = [("endpoint", "cluster.endpoint"), ("nodes", "[node]"), ("kubelet", "override.kubelet")];
+    let tables =
+        [("endpoint", "cluster.endpoint"), ("nodes", "[node]"), ("node", "[node]"), ("kubelet", "override.kubelet")];
     if let Some((_, table)) = tables.iter().find(|(name, _)| *name == word) {
         return Some(format!("did you mean `[{table}]`?"));
+    }
+    if KEYS.iter().any(|key| key.path.split('.').next() == Some(word)) {
+        return Some(format!("`[{word}]` is a table of its own"));
     }
     let meant = did_you_mean(word, parts().map(|(_, last)| last))?;
     let (table, _) = parts().find(|(_, last)| *last == meant)?;
@@ -142,6 +146,7 @@ mod tests {
         assert_eq!(elsewhere("pod-cidr").unwrap(), "`pod-cidr` belongs in [cluster]");
         assert_eq!(elsewhere("podcidr").unwrap(), "did you mean `pod-cidr` of [cluster]?");
         assert_eq!(elsewhere("endpoint").unwrap(), "did you mean `[cluster.endpoint]`?");
+        assert_eq!(elsewhere("ssh").unwrap(), "`[ssh]` is a table of its own");
         assert_eq!(elsewhere("zzz"), None);
     }
 }

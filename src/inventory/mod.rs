@@ -64,3 +64,24 @@ pub fn parse(name: &str, text: &str, places: &Places) -> Result<ClusterSpec, Pro
         (None, None) => unreachable!("whatever is missing was told as a problem"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A key that is read and not listed would have no class: a change of it would be silently without effect.
+    #[test]
+    fn every_key_that_is_read_is_listed() {
+        let tables = "[cluster.endpoint]\nkind = \"external\"\n[ssh]\n[repository]\n[runtime]\n[network]\n[time]\n[override]\n[[node]]\nssh = {}\n";
+        let document = Document::parse(tables);
+        read::inventory(&document, &Places::default());
+        let asked = document.asked();
+        for path in &asked {
+            let is_table = keys::KEYS.iter().any(|key| key.path.starts_with(&format!("{path}.")));
+            assert!(is_table || keys::find(path).is_some(), "{path} is not listed");
+        }
+        for key in keys::KEYS {
+            assert!(asked.contains(key.path), "{} is not read", key.path);
+        }
+    }
+}

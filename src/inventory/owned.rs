@@ -7,7 +7,7 @@ mod list;
 
 use list::{Instead, OWNED};
 
-use crate::diag::toml::{Table, Value};
+use crate::diag::toml::Table;
 use crate::diag::{Problem, did_you_mean};
 
 /// Fields of kubeadm's `ClusterConfiguration`, v1beta3 and v1beta4. A field that is none of them would be ignored with
@@ -36,12 +36,7 @@ const CLUSTER_FIELDS: &[&str] = &[
 /// Looks through the override table of this name.
 pub fn check(name: &str, table: &Table<'_>) {
     for owned in OWNED.iter().filter(|owned| owned.table == name) {
-        let Some((last, parents)) = owned.path.split_last() else { continue };
-        let inside = parents.iter().try_fold(None::<Table<'_>>, |inside, key| {
-            let (_, value) = inside.as_ref().unwrap_or(table).entry(key)?;
-            Some(Some(value.as_table()?))
-        });
-        let Some((span, _)) = inside.and_then(|inside| inside.as_ref().unwrap_or(table).entry(last)) else { continue };
+        let Some((span, _)) = table.find(owned.path) else { continue };
         let problem = Problem::at(span, format!("`{}` can't be overridden", owned.path.join(".")));
         table.document().push(match owned.instead {
             Instead::Key(key) => problem.label("kbootstrap sets it").hint(format!("use `{key}`")),
@@ -50,9 +45,10 @@ pub fn check(name: &str, table: &Table<'_>) {
     }
     if name == "cluster" {
         fields(table);
-        for path in [&["apiServer"][..], &["controllerManager"], &["scheduler"], &["etcd", "local"]] {
-            extra_args(table, path);
-        }
+        extra_args(table, &["apiServer", "extraArgs"]);
+        extra_args(table, &["controllerManager", "extraArgs"]);
+        extra_args(table, &["scheduler", "extraArgs"]);
+        extra_args(table, &["etcd", "local", "extraArgs"]);
     }
 }
 
@@ -70,18 +66,7 @@ fn fields(table: &Table<'_>) {
 
 /// Flags of a component: kubeadm takes strings only, and names without dashes before them.
 fn extra_args(table: &Table<'_>, path: &[&str]) {
-    let mut value: Option<Value<'_>> = None;
-    for key in path.iter().chain(&["extraArgs"]) {
-        let inside = value.as_ref().map(Value::as_table);
-        let entry = match &inside {
-            None => table.entry(key),
-            Some(Some(inside)) => inside.entry(key),
-            Some(None) => return,
-        };
-        let Some((_, found)) = entry else { return };
-        value = Some(found);
-    }
-    let Some(args) = value.and_then(|value| value.table()) else { return };
+    let Some(args) = table.find(path).and_then(|(_, args)| args.table()) else { return };
     for (key, value) in args.entries() {
         value.text();
         if key.value.starts_with('-') {

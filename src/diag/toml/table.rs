@@ -113,10 +113,13 @@ impl<'d> Table<'d> {
         entries
     }
 
-    /// One key's place and value, whatever the key; asking for it makes it no known one.
-    pub fn entry(&self, key: &str) -> Option<(Span, Value<'d>)> {
-        let (name, value) = self.table.get_key_value(key)?;
-        Some((name.span(), Value::new(self.document, self.path_of(key), value)))
+    /// Place and value of a key inside tables inside this one; absent where any of them is. Asking makes it no known
+    /// one: this is for tables whose keys are the user's own.
+    pub fn find(&self, path: &[&str]) -> Option<(Span, Value<'d>)> {
+        let (first, rest) = path.split_first()?;
+        let (name, value) = self.table.get_key_value(*first)?;
+        let value = Value::new(self.document, self.path_of(first), value);
+        if rest.is_empty() { Some((name.span(), value)) } else { value.as_table()?.find(rest) }
     }
 
     /// The whole table as JSON, for what the program doesn't look into.

@@ -3,14 +3,15 @@
 use crate::diag::Problems;
 use crate::error::{Error, ExitStatus};
 use crate::inventory::Refusal;
+use crate::playbook::LoadError;
 
 /// Why a command ended without a result.
 #[derive(Debug)]
 pub enum Failure {
     /// Something was attempted and failed.
     Error(Error),
-    /// A file has problems; nothing was attempted.
-    Problems(Box<Problems>),
+    /// Files have problems; nothing was attempted.
+    Problems(Vec<Problems>),
 }
 
 impl Failure {
@@ -33,7 +34,16 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Unreadable(error) => Self::Error(error),
-            Refusal::Invalid(problems) => Self::Problems(problems),
+            Refusal::Invalid(problems) => Self::Problems(vec![*problems]),
+        }
+    }
+}
+
+impl From<LoadError> for Failure {
+    fn from(error: LoadError) -> Self {
+        match error {
+            LoadError::Read(error) => Self::Error(error.exit(ExitStatus::Usage)),
+            LoadError::Problems(problems) => Self::Problems(problems),
         }
     }
 }

@@ -2,7 +2,11 @@
 
 mod check;
 mod failure;
+mod open;
 mod output;
+mod plan;
+mod reach;
+mod survey;
 
 use std::path::PathBuf;
 
@@ -11,7 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 pub use failure::Failure;
 pub use output::Output;
 
-use crate::error::ExitStatus;
+use crate::error::{Error, ExitStatus};
 
 /// Turns Ubuntu and Debian machines, reachable by SSH, into a highly available Kubernetes cluster, and keeps it so.
 #[derive(Debug, Parser)]
@@ -73,6 +77,22 @@ pub struct Machines {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Check(check::Check),
+    Plan(plan::Plan),
+}
+
+impl Command {
+    fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
+        match self {
+            Self::Check(check) => check.run(output),
+            Self::Plan(plan) => talking(plan.run(output)),
+        }
+    }
+}
+
+/// Runs a command that talks to machines.
+fn talking(command: impl Future<Output = Result<ExitStatus, Failure>>) -> Result<ExitStatus, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    runtime.map_err(|why| Error::new("start").cause(why))?.block_on(command)
 }
 
 /// Runs the command line that the program was started with.
@@ -82,16 +102,24 @@ pub fn main() -> ExitStatus {
         Err(stop) => return stopped(&stop),
     };
     let output = Output::new(&cli.global);
-    let result = match &cli.command {
-        Command::Check(check) => check.run(&output),
-    };
-    match result {
+    log(cli.global.verbose);
+    match cli.command.run(&output) {
         Ok(status) => status,
         Err(failure) => {
             output.failure(&failure);
             failure.exit_status()
         }
     }
+}
+
+/// What happens inside, on standard error: warnings, and with `--verbose` more. `KBOOTSTRAP_LOG` takes the filters of
+/// `tracing-subscriber` instead.
+fn log(verbose: u8) {
+    let level = ["kbootstrap=warn", "kbootstrap=info", "kbootstrap=debug,kube=debug,russh=info"];
+    let default = level[usize::from(verbose).min(level.len() - 1)];
+    let filter = tracing_subscriber::EnvFilter::try_from_env("KBOOTSTRAP_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
 }
 
 /// The end of a command line that asked for help or made no sense.

@@ -25,7 +25,10 @@ pub fn spec(machines: &Machines) -> Result<ClusterSpec, Failure> {
 /// The inventory or the playbook has problems, or a password is needed and can't be asked for.
 pub fn desired(machines: &Machines) -> Result<Desired, Failure> {
     let spec = spec(machines)?;
-    let playbook = playbook::load(machines.playbook.as_deref())?;
+    let playbook = match &machines.playbook {
+        Some(folder) => playbook::load(folder)?,
+        None => playbook::builtin(),
+    };
     let password = sudo_password(&spec)?;
     Ok(Desired::new(spec, &playbook, machines.accept_new_host_keys, password.as_ref()))
 }

@@ -35,11 +35,6 @@ impl Output {
         self.format
     }
 
-    /// Whether only results and errors are wanted.
-    pub fn is_quiet(&self) -> bool {
-        self.quiet
-    }
-
     /// Whether results may be coloured.
     pub fn colour(&self) -> bool {
         self.colour_out
@@ -48,6 +43,11 @@ impl Output {
     /// Whether talk may be coloured.
     pub fn colour_talk(&self) -> bool {
         self.colour_err
+    }
+
+    /// Whether only results and errors are wanted.
+    pub fn is_quiet(&self) -> bool {
+        self.quiet
     }
 
     /// Prints a result for a person.
@@ -87,9 +87,11 @@ impl Output {
             // What was interrupted is no error, and the person who did it knows.
             Failure::Error(error) if error.exit_status() == ExitStatus::Interrupted => Self::talk(&error.report()),
             Failure::Error(error) => Self::talk(&format!("{on}error{off}: {}", error.report())),
-            Failure::Problems(problems) => {
-                let (count, file) = (problems.count_in_words(), problems.file());
-                Self::talk(&format!("{}\n\n{on}error{off}: {count} in {file}", problems.render(self.colour_err)));
+            Failure::Problems(files) => {
+                for problems in files {
+                    let (count, file) = (problems.count_in_words(), problems.file());
+                    Self::talk(&format!("{}\n\n{on}error{off}: {count} in {file}", problems.render(self.colour_err)));
+                }
             }
         }
     }

@@ -26,7 +26,9 @@ impl Plan {
         let desired = open::desired(&self.machines)?;
         let survey = desired.survey(BTreeMap::new(), false).await;
         match output.format() {
-            Format::Human => output.result(&ui::plan_tree(&survey.plan, Paint { colour: output.colour() }, ui::Detail::All))?,
+            Format::Human => {
+                output.result(&ui::plan_tree(&survey.plan, Paint { colour: output.colour() }, ui::Detail::All))?
+            }
             Format::Json => output.document(&ui::json::plan(&survey.plan))?,
         }
         if survey.plan.refusals().next().is_some() {

@@ -84,7 +84,7 @@ impl Desired {
             api.adopt(node, connections.get(node).cloned()).await;
         }
         let admin_conf = admin_conf.map(|(_, _, secret)| secret);
-        let objects = kind::objects(&self.spec, &self.cluster_steps);
+        let objects = kind::wanted_objects(&self.spec);
         let answer = kube::ask(Arc::clone(&api), admin_conf.as_ref(), &objects).await;
         let cluster = kube::classify(&self.sights(&observations), answer);
         let plan = plan::build(&plan::Input {
@@ -125,10 +125,10 @@ impl Desired {
     }
 
     fn link(&self) -> Link {
-        let routes = self.spec.control_planes().map(|node| Route {
-            node: node.name.clone(),
-            target: self.targets[&node.name].clone(),
-        });
+        let routes = self
+            .spec
+            .control_planes()
+            .map(|node| Route { node: node.name.clone(), target: self.targets[&node.name].clone() });
         Link::new(Arc::clone(&self.connector), routes.collect())
     }
 

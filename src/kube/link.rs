@@ -55,6 +55,13 @@ impl Link {
         }
     }
 
+    /// Asks this control plane first from now on, over a connection that is open already where there is one.
+    pub async fn adopt(&self, node: &NodeName, connection: Option<Arc<dyn Effect>>) {
+        let Some(route) = self.routes.iter().position(|route| route.node == *node) else { return };
+        self.serves(route);
+        *self.open.lock().await = connection.map(|connection| (route, connection));
+    }
+
     /// Asks the next control plane first from now on.
     pub fn move_on(&self) {
         if let Some(&next) = self.order().get(1) {

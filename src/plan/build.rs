@@ -21,8 +21,8 @@ use crate::{
 pub struct Input<'a> {
     pub spec: &'a ClusterSpec,
     /// Steps of every node of the inventory, in playbook order.
-    pub steps: BTreeMap<NodeName, Vec<Step>>,
-    pub cluster_steps: Vec<Step>,
+    pub steps: &'a BTreeMap<NodeName, Vec<Step>>,
+    pub cluster_steps: &'a [Step],
     pub observations: &'a BTreeMap<NodeName, Observation>,
     pub cluster: &'a Cluster,
 }
@@ -104,7 +104,7 @@ fn node_items(steps: &[Step], context: &Context) -> Vec<Item> {
 fn cluster_items(input: &Input, chains: &[Chain]) -> Vec<Item> {
     let mut changes = chains.iter().flat_map(|chain| &chain.items).any(|item| item.verdict.is_change());
     let mut items = Vec::new();
-    for step in &input.cluster_steps {
+    for step in input.cluster_steps {
         let verdict = kind::judge_cluster(step, input.spec, input.cluster, changes);
         changes |= verdict.is_change();
         items.push(item(step, verdict));
@@ -222,7 +222,7 @@ fn gate(plan: &mut Plan, input: &Input, leader: &NodeName) {
 
 /// The kind of every step; a step of one id is of one kind everywhere.
 fn kinds<'a>(input: &'a Input) -> BTreeMap<StepId, &'a StepKind> {
-    let all = input.steps.values().flatten().chain(&input.cluster_steps);
+    let all = input.steps.values().flatten().chain(input.cluster_steps);
     all.map(|step| (step.id.clone(), &step.kind)).collect()
 }
 

@@ -83,7 +83,7 @@ fn tree_item(text: &mut String, item: &Item, plan: &Plan, paint: Paint) {
                 line(&format!("→ {}", op.what));
             }
             for late in change.late() {
-                line(&paint.dim(format!("{} is known after {}", late_name(late), known_after(late, plan))));
+                line(&paint.dim(known_after(late, item, plan)));
             }
             if let Some(why) = &change.disrupts {
                 line(&paint.yellow(format!("disrupts: {why}")));
@@ -105,15 +105,20 @@ fn late_name(late: Late) -> &'static str {
     }
 }
 
-/// The step that makes it, or where it is read.
-fn known_after(late: Late, plan: &Plan) -> String {
+/// Where a late input comes from: a step of this plan, or the living cluster.
+fn known_after(late: Late, item: &Item, plan: &Plan) -> String {
+    let name = late_name(late);
     let maker = match late {
-        Late::SharedPki | Late::ClusterCa | Late::Identity => "cluster.pki",
+        Late::SharedPki | Late::ClusterCa => "endpoint.pki",
+        Late::Identity => "endpoint.identity",
         Late::JoinToken => "kubernetes.init",
     };
-    plan.items()
-        .find(|(_, item)| item.step.as_str() == maker && item.verdict.is_change())
-        .map_or_else(|| "the run has begun".to_owned(), |(owner, item)| format!("{} on {owner}", item.step))
+    let made = plan.items().find(|(_, other)| other.step.as_str() == maker && other.verdict.is_change());
+    match made {
+        Some((_, made)) if std::ptr::eq(made, item) => format!("{name}: made in this step"),
+        Some((owner, made)) => format!("{name}: known after {} on {owner}", made.step),
+        None => format!("{name}: read from a control plane in the run"),
+    }
 }
 
 /// The last line: how much of what, and the digest that `up --expect` takes.

@@ -1,1 +1,153 @@
-//! Verbs that need fresh secrets or the cluster's API.
+//! Verbs that need the Kubernetes API or fresh secrets.
+
+mod apply;
+mod coredns;
+mod error;
+mod found;
+mod genesis;
+mod identity;
+mod labels;
+mod late;
+mod probe;
+mod proof;
+mod prove;
+mod session;
+mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rand_core::UnwrapErr;
+use rand::rngs::OsRng;
+use tokio::sync::{Mutex, OnceCell, watch};
+use tokio::time::Instant;
+
+pub use error::ActionError;
+pub use late::LateContent;
+pub use proof::{Condition, Expected, conditions};
+
+use crate::kube::{AdminConf, KubeError, Link, Route};
+use crate::model::facts::ClusterIdentity;
+use crate::model::name::{ClusterName, NodeName};
+use crate::model::op::ClusterOp;
+use crate::model::secret::Secret;
+use crate::transport::Connector;
+use genesis::Genesis;
+use session::Session;
+use token::Token;
+
+/// What is known of the cluster when a run begins.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    pub cluster: ClusterName,
+    /// The control plane where the cluster is being formed; absent where it lives.
+    pub forming: Option<NodeName>,
+    /// Control planes by which the API may be reached, the likeliest to answer first. Of a cluster that lives, only
+    /// those that have joined.
+    pub routes: Vec<Route>,
+    /// What an observation brought along; fetched when it is first needed where it is absent.
+    pub admin_conf: Option<Secret<String>>,
+    /// The identity as the API or the nodes have it.
+    pub identity: Option<ClusterIdentity>,
+}
+
+/// The verbs of one run, shared by all of its chains. Nothing is opened or made before it is needed.
+pub struct Actions {
+    setup: Setup,
+    session: Session,
+    genesis: OnceCell<Genesis>,
+    token: Mutex<Option<Fresh>>,
+    /// Whether the leader holds the authorities and the identity on disk.
+    founded: watch::Sender<bool>,
+    /// Whether the API may be asked.
+    api: watch::Sender<bool>,
+}
+
+/// The run's token, and until when the API takes it for good.
+struct Fresh {
+    token: Token,
+    stored: Option<Instant>,
+}
+
+impl Actions {
+    /// The verbs of a run.
+    ///
+    /// # Errors
+    /// [`KubeError::AdminConf`] where the given text cannot be used.
+    pub fn new(connector: Arc<dyn Connector>, setup: Setup) -> Result<Self, KubeError> {
+        let conf = setup.admin_conf.as_ref().map(AdminConf::parse).transpose()?;
+        let lives = setup.forming.is_none();
+        Ok(Self {
+            session: Session::new(Link::new(connector, setup.routes.clone()), conf),
+            setup,
+            genesis: OnceCell::new(),
+            token: Mutex::new(None),
+            founded: watch::Sender::new(lives),
+            api: watch::Sender::new(lives),
+        })
+    }
+
+    /// Says that the leader holds the authorities and the identity on disk: from now on other nodes may get them. A run
+    /// that died before has given nothing away that the next run would not find again.
+    pub fn founded(&self) {
+        self.founded.send_replace(true);
+    }
+
+    /// Says that init is done on this control plane, whose API server is asked from now on.
+    ///
+    /// # Errors
+    /// Where it has no credentials for administrators, or does not answer.
+    pub async fn api_ready(&self, node: &NodeName) -> Result<(), ActionError> {
+        self.session.turn_to(node).await;
+        let what = format!("ask the API of {node}");
+        let answer = self.session.call(|client| async move {
+            client.apiserver_version().await.map_err(|error| KubeError::new("read the version", error))
+        });
+        answer.await.map_err(ActionError::of(what))?;
+        self.founded();
+        self.api.send_replace(true);
+        Ok(())
+    }
+
+    /// Performs a call of the API, within a time limit, and gives remarks for a person. A call may be repeated: it says
+    /// what shall be.
+    ///
+    /// # Errors
+    /// What the API or the nodes said, or what is still not as it shall be at the limit's end.
+    pub async fn cluster(&self, op: &ClusterOp, limit: Duration) -> Result<Vec<String>, ActionError> {
+        let until = Instant::now() + limit;
+        match op {
+            ClusterOp::Apply { set, yaml } => apply::apply(&self.session, set, yaml).await,
+            ClusterOp::WriteIdentity => identity::write(&self.session, &self.identity().await?).await,
+            ClusterOp::PatchNode { node, labels, taints } => {
+                labels::patch(&self.session, node, labels, taints.as_deref()).await
+            }
+            ClusterOp::SpreadCoredns => coredns::spread(&self.session, until).await,
+            ClusterOp::DeleteTokens => self.delete_tokens().await,
+            ClusterOp::Prove { nodes, control_planes, probe } => {
+                let expected = Expected { nodes, control_planes };
+                prove::prove(&self.session, expected, probe.as_deref(), until).await
+            }
+        }
+    }
+}
+
+/// The operating system's randomness, which nothing here can go on without.
+fn os_rng() -> UnwrapErr<OsRng> {
+    UnwrapErr(OsRng)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::op::Late;
+
+    /// Chains run as tasks of their own, so what they wait for must be able to change threads.
+    #[expect(dead_code)]
+    fn futures_may_change_threads(actions: &Actions, node: &NodeName, op: &ClusterOp) {
+        fn send<T: Send>(_: T) {}
+        send(actions.late(Late::SharedPki, node));
+        send(actions.cluster(op, Duration::ZERO));
+        send(actions.api_ready(node));
+    }
+}

@@ -84,39 +84,24 @@ impl Link {
         }
     }
 
-    /// Runs a script on the first control plane that can be reached, and says on which.
-    ///
-    /// # Errors
-    /// The last control plane's error, where none could be reached; [`None`] where there is no route at all.
-    pub async fn run(&self, script: &Script, limits: Limits) -> Result<(NodeName, Output), Option<TransportError>> {
-        let mut last = None;
-        for route in self.order() {
-            match self.run_by(route, script, limits).await {
-                Ok(output) => return Ok((self.node(route).clone(), output)),
-                Err(error) => last = Some(error),
-            }
-        }
-        Err(last)
+    /// The control planes in the order in which they are to be tried now.
+    pub fn nodes(&self) -> Vec<NodeName> {
+        self.order().into_iter().map(|route| self.node(route).clone()).collect()
     }
 
-    /// Runs a script on this control plane.
+    /// Runs a script that only reads on this control plane.
     ///
     /// # Errors
-    /// [`None`] where it is no route, else the transport's.
-    pub async fn run_on(
-        &self,
-        node: &NodeName,
-        script: &Script,
-        limits: Limits,
-    ) -> Result<Output, Option<TransportError>> {
-        let route = self.routes.iter().position(|route| route.node == *node).ok_or(None)?;
-        self.run_by(route, script, limits).await.map_err(Some)
-    }
-
-    async fn run_by(&self, route: usize, script: &Script, limits: Limits) -> Result<Output, TransportError> {
+    /// The transport's.
+    ///
+    /// # Panics
+    /// If no route leads to the node.
+    pub async fn look(&self, node: &NodeName, script: &Script, limits: Limits) -> Result<Output, TransportError> {
+        let route = self.routes.iter().position(|route| route.node == *node);
+        let route = route.expect("a control plane of this link");
         let (effect, fresh) = self.effect(route).await?;
-        match effect.run(script, limits).await {
-            Err(_) if !fresh => self.reopen(route).await?.run(script, limits).await,
+        match effect.observe(script, limits).await {
+            Err(_) if !fresh => self.reopen(route).await?.observe(script, limits).await,
             outcome => outcome,
         }
     }

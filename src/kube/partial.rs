@@ -142,8 +142,6 @@ struct Container {
 #[serde(default, rename_all = "camelCase")]
 struct PodStatus {
     phase: String,
-    #[serde(rename = "podIP")]
-    pod_ip: Option<String>,
     conditions: Vec<Condition>,
     container_statuses: Vec<ContainerStatus>,
 }
@@ -180,10 +178,6 @@ impl Pod {
         self.metadata.labels.as_ref()?.get(key).map(String::as_str)
     }
 
-    pub(crate) fn ip(&self) -> Option<&str> {
-        self.status.pod_ip.as_deref()
-    }
-
     /// `Pending`, `Running`, `Succeeded`, `Failed`.
     pub(crate) fn phase(&self) -> &str {
         &self.status.phase
@@ -216,6 +210,7 @@ impl Pod {
             node: self.spec.node_name.clone(),
             image: self.spec.containers.first().map(|container| container.image.clone()).unwrap_or_default(),
             ready,
+            going,
             why: (!ready).then(|| {
                 let going = going.then(|| String::from("it is being deleted"));
                 going.or(waiting).or_else(unscheduled).unwrap_or_else(|| String::from("it is not ready yet"))

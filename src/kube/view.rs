@@ -132,7 +132,7 @@ pub(crate) async fn pods(client: &Client, namespace: &str, labels: &str) -> Resu
     list.map(|list| list.items).map_err(|error| KubeError::new(format!("read pods ({labels})"), error))
 }
 
-async fn coredns(client: &Client) -> Result<Option<Rollout>, KubeError> {
+pub(crate) async fn coredns(client: &Client) -> Result<Option<Rollout>, KubeError> {
     let api: Api<Deployment> = Api::namespaced(client.clone(), SYSTEM);
     let found = api.get_opt("coredns").await.map_err(|error| KubeError::new("read Deployment coredns", error))?;
     Ok(found.map(|deployment| deployment.rollout()))

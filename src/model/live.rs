@@ -110,6 +110,8 @@ pub struct PodSeen {
     /// The first container's image, as the manifest names it.
     pub image: String,
     pub ready: bool,
+    /// Whether it is being deleted.
+    pub going: bool,
     /// What keeps it from being ready: a container's waiting reason, or the scheduler's message.
     pub why: Option<String>,
     /// RFC 3339; orders by age as text.

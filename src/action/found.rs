@@ -1,0 +1,94 @@
+//! What a control plane already has of what is made only once: the authorities and the cluster's identity.
+
+use std::time::Duration;
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use zeroize::Zeroizing;
+
+use super::ActionError;
+use crate::kube::Link;
+use crate::model::facts::ClusterIdentity;
+use crate::model::name::NodeName;
+use crate::model::secret::Secret;
+use crate::pki::{SharedFile, SharedPath};
+use crate::render::identity::PATH as IDENTITY;
+use crate::shell::{words, wrap};
+use crate::transport::{Limits, Script};
+
+/// What was found on one node.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    pub(super) pki: Vec<SharedFile>,
+    pub(super) identity: Option<ClusterIdentity>,
+}
+
+/// Reads a control plane's shared files and identity in one round trip.
+pub(super) async fn read(link: &Link, node: &NodeName) -> Result<Found, ActionError> {
+    let what = format!("read the authorities of {node}");
+    let limits = Limits::within(Duration::from_secs(15));
+    let output = link.look(node, &script(), limits).await.map_err(|error| ActionError::new(&what, error))?;
+    let stdout = Zeroizing::new(output.stdout);
+    if !output.exit.is_success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(ActionError::new(&what, &output.exit).details(said.lines().map(String::from)));
+    }
+    parse(&stdout).map_err(|cause| ActionError::new(&what, cause))
+}
+
+/// One line for each file that is there: its name, a space, its content in base64.
+fn script() -> Script {
+    let files = words(SharedPath::ALL.map(SharedPath::as_str));
+    Script::new(wrap(&format!(
+        "for file in {files}; do\n  \
+           [ -s {folder}/$file ] || continue\n  \
+           text=$(base64 -w0 {folder}/$file) || exit 1\n  \
+           printf '%s %s\\n' $file \"$text\"\n\
+         done\n\
+         [ ! -s {IDENTITY} ] || {{ text=$(base64 -w0 {IDENTITY}) && printf 'identity %s\\n' \"$text\"; }}",
+        folder = SharedPath::FOLDER,
+    )))
+}
+
+fn parse(stdout: &[u8]) -> Result<Found, String> {
+    let mut found = Found::default();
+    for line in std::str::from_utf8(stdout).map_err(|_| "the answer is not text")?.lines() {
+        let (name, content) = line.split_once(' ').ok_or("the answer is cut off")?;
+        let bytes = Zeroizing::new(BASE64_STANDARD.decode(content).map_err(|_| format!("{name} is cut off"))?);
+        let content = std::str::from_utf8(&bytes).map_err(|_| format!("{name} is not text"))?;
+        if name == "identity" {
+            let identity = toml::from_str(content).map_err(|error| format!("{IDENTITY}: {}", error.message()))?;
+            found.identity = Some(identity);
+        } else if let Some(path) = SharedPath::of(name) {
+            found.pki.push(SharedFile { path, content: Secret::new(String::from(content)) });
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_read() {
+        let encode = |text: &str| BASE64_STANDARD.encode(text);
+        let identity = "id = \"00\"\nname = \"lab\"\nca_sha256 = \"11\"\n";
+        let stdout =
+            format!("ca.crt {}\netcd/ca.key {}\nidentity {}\n", encode("CRT"), encode("KEY"), encode(identity));
+        let found = parse(stdout.as_bytes()).unwrap();
+        let paths: Vec<SharedPath> = found.pki.iter().map(|file| file.path).collect();
+        assert_eq!(paths, [SharedPath::CaCrt, SharedPath::EtcdCaKey]);
+        assert_eq!(found.pki[1].content.expose(), "KEY");
+        assert_eq!(found.identity.unwrap().name, "lab");
+        assert!(parse(b"").unwrap().pki.is_empty());
+        for bad in ["ca.crt", "ca.crt A", "identity aGE="] {
+            assert!(parse(bad.as_bytes()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_script_is_one_that_a_shell_reads() {
+        let checked = std::process::Command::new("/bin/sh").args(["-n", "-c", script().expose()]).status().unwrap();
+        assert!(checked.success());
+    }
+}

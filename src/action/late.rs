@@ -1,0 +1,137 @@
+//! Late inputs: what becomes known, or is made, only in the run.
+
+use std::time::Duration;
+
+use time::OffsetDateTime;
+use tokio::time::Instant;
+
+use super::genesis::Genesis;
+use super::token::{self, Token};
+use super::{ActionError, Actions, Fresh, found, os_rng};
+use crate::kube::{KubeError, view};
+use crate::model::facts::ClusterIdentity;
+use crate::model::name::NodeName;
+use crate::model::op::Late;
+use crate::model::secret::Secret;
+use crate::render;
+
+/// A stored token is made good again when it is asked for after this long: a join never gets one about to expire.
+const RENEW: Duration = Duration::from_secs(5 * 60);
+
+/// One file of a late input, by the name that [`Late`] gives it.
+#[derive(Clone, Debug)]
+pub struct LateContent {
+    pub name: String,
+    pub content: Secret<Vec<u8>>,
+}
+
+impl LateContent {
+    fn new(name: impl Into<String>, content: &str) -> Self {
+        Self { name: name.into(), content: Secret::new(content.as_bytes().to_vec()) }
+    }
+}
+
+impl Actions {
+    /// The files of a late input for this node.
+    ///
+    /// While a cluster is formed, nodes other than its leader wait until the leader has what they get too
+    /// ([`Actions::founded`]); and a token for them waits for the API ([`Actions::api_ready`]).
+    ///
+    /// # Errors
+    /// Where it can neither be read from a control plane nor be made.
+    pub async fn late(&self, late: Late, node: &NodeName) -> Result<Vec<LateContent>, ActionError> {
+        let leads = self.setup.forming.as_ref() == Some(node);
+        if !leads && late != Late::JoinToken {
+            let _ = self.founded.subscribe().wait_for(|founded| *founded).await;
+        }
+        Ok(match late {
+            Late::SharedPki => {
+                let files = self.genesis().await?.authorities.files();
+                files.iter().map(|file| LateContent::new(format!("pki/{}", file.path), file.content.expose())).collect()
+            }
+            Late::ClusterCa => vec![LateContent::new("ca.crt", &self.ca().await?)],
+            Late::Identity => vec![LateContent::new("cluster.toml", &render::identity::text(&self.identity().await?))],
+            Late::JoinToken => vec![LateContent::new("token", self.token(leads).await?.expose())],
+        })
+    }
+
+    /// Authorities and identity, made or read once in a run.
+    async fn genesis(&self) -> Result<&Genesis, ActionError> {
+        self.genesis
+            .get_or_try_init(async || {
+                let link = &self.session.link;
+                if let Some(leader) = &self.setup.forming {
+                    let found = found::read(link, leader).await?;
+                    return Genesis::form(leader, &self.setup.cluster, found, OffsetDateTime::now_utc(), &mut os_rng());
+                }
+                let mut outcome = Err(ActionError::new("read the authorities", "there is no control plane to ask"));
+                for node in link.nodes() {
+                    outcome = match found::read(link, &node).await {
+                        Ok(found) => {
+                            Genesis::take(&node, found, self.setup.identity.as_ref(), OffsetDateTime::now_utc())
+                        }
+                        Err(error) => Err(error),
+                    };
+                    if outcome.is_ok() {
+                        break;
+                    }
+                }
+                outcome
+            })
+            .await
+    }
+
+    pub(super) async fn identity(&self) -> Result<ClusterIdentity, ActionError> {
+        match (&self.setup.forming, &self.setup.identity) {
+            (None, Some(identity)) => Ok(identity.clone()),
+            _ => Ok(self.genesis().await?.identity.clone()),
+        }
+    }
+
+    async fn ca(&self) -> Result<String, ActionError> {
+        if self.setup.forming.is_some() {
+            return Ok(self.genesis().await?.authorities.kubernetes.certificate.clone());
+        }
+        let conf = self.session.conf().await;
+        Ok(conf.map_err(ActionError::of("read the cluster's authority"))?.ca)
+    }
+
+    /// The run's token. The leader gets it before there is an API: its init stores it. For everybody else it is stored
+    /// by the API, so that it is good for the quarter of an hour to come.
+    async fn token(&self, leads: bool) -> Result<Secret<String>, ActionError> {
+        if leads && !*self.api.borrow() {
+            let mut fresh = self.token.lock().await;
+            let fresh = fresh.get_or_insert_with(|| Fresh { token: Token::generate(&mut os_rng()), stored: None });
+            return Ok(fresh.token.text());
+        }
+        let _ = self.api.subscribe().wait_for(|ready| *ready).await;
+        // Held over the call: joins that begin together store it once.
+        let mut fresh = self.token.lock().await;
+        let fresh = fresh.get_or_insert_with(|| Fresh { token: Token::generate(&mut os_rng()), stored: None });
+        if fresh.stored.is_none_or(|stored| stored.elapsed() > RENEW) {
+            let token = &fresh.token;
+            let stored = self.session.call(|client| token.store(client, OffsetDateTime::now_utc())).await;
+            stored.map_err(ActionError::of("make a token for joining"))?;
+            fresh.stored = Some(Instant::now());
+        }
+        Ok(fresh.token.text())
+    }
+
+    /// Removes the run's token, and those that earlier runs left.
+    pub(super) async fn delete_tokens(&self) -> Result<Vec<String>, ActionError> {
+        let mut fresh = self.token.lock().await;
+        let ours = fresh.as_ref().map(|fresh| fresh.token.id.clone());
+        let deleted = self.session.call(|client| async {
+            let client = client;
+            let mut ids = view::tokens(&client).await?;
+            ids.extend(ours.clone());
+            ids.sort();
+            ids.dedup();
+            token::delete(client, &ids).await?;
+            Ok::<_, KubeError>(ids.len())
+        });
+        let count = deleted.await.map_err(ActionError::of("remove bootstrap tokens"))?;
+        *fresh = None;
+        Ok(vec![format!("bootstrap tokens removed: {count}")])
+    }
+}

@@ -1,0 +1,98 @@
+//! Waiting until a cluster is proven healthy.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::proof::{Condition, Expected, conditions, etcd};
+use super::session::Session;
+use super::{ActionError, probe};
+use crate::facts::control_plane;
+use crate::facts::section::Section;
+use crate::kube::watch::Watch;
+use crate::kube::{KubeError, view};
+use crate::model::facts::Etcd;
+use crate::transport::{Limits, Script};
+
+/// Waits until every condition holds, and gives each with what was found.
+pub(super) async fn prove(
+    session: &Session,
+    expected: Expected<'_>,
+    image: Option<&str>,
+    until: Instant,
+) -> Result<Vec<String>, ActionError> {
+    const WHAT: &str = "prove the cluster healthy";
+    let mut all = by_api(session, expected, until).await.map_err(ActionError::of(WHAT))?;
+    all.push(by_etcd(session, expected, until).await);
+    if let Some(image) = image
+        && all.iter().all(|condition| condition.holds)
+    {
+        all.push(probe::probe(session, expected.nodes, image, until).await);
+    }
+    let lines = |holds: bool| -> Vec<String> {
+        let chosen = all.iter().filter(|condition| condition.holds == holds);
+        chosen.map(|condition| format!("{}: {}", condition.name, condition.detail)).collect()
+    };
+    match lines(false) {
+        missing if missing.is_empty() => Ok(lines(true)),
+        missing => {
+            let held: Vec<&str> = all.iter().filter(|condition| condition.holds).map(|held| held.name).collect();
+            let cause = match held[..] {
+                [] => String::from("no condition holds"),
+                _ => format!("{} hold, not all", held.join(", ")),
+            };
+            Err(ActionError::new(WHAT, cause).details(missing).hint("kbootstrap status shows how it goes on"))
+        }
+    }
+}
+
+/// What the API tells, as soon as all of it holds, or at the limit's end.
+async fn by_api(session: &Session, expected: Expected<'_>, until: Instant) -> Result<Vec<Condition>, KubeError> {
+    let read = || session.call(|client| async move { view::view(&client, &[]).await });
+    let mut live = read().await?;
+    let mut watch = None;
+    loop {
+        let all = conditions(&live, expected);
+        if all.iter().all(|condition| condition.holds) {
+            return Ok(all);
+        }
+        let watch = match &mut watch {
+            Some(watch) => watch,
+            none => none.insert(Watch::new(&session.client().await?)),
+        };
+        match timeout_at(until, watch.next(&mut live)).await {
+            Ok(Ok(())) => {}
+            // The watches begin anew by themselves.
+            Ok(Err(error)) => tracing::debug!(%error, "watching the cluster"),
+            Err(_) => return Ok(conditions(&live, expected)),
+        }
+        if live.coredns.is_none() {
+            // Its Deployment is not watched: it is made once, by the last phase of init.
+            live.coredns = session.call(|client| async move { view::coredns(&client).await }).await?;
+        }
+    }
+}
+
+/// What a member of etcd says. Nothing of it can be watched, so it is asked again and again until it is right.
+async fn by_etcd(session: &Session, expected: Expected<'_>, until: Instant) -> Condition {
+    let mut pause = Duration::from_millis(250);
+    loop {
+        let said = ask_etcd(session).await;
+        let condition = etcd(said.as_ref().map_err(String::as_str), expected);
+        if condition.holds || Instant::now() + pause > until {
+            return condition;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(Duration::from_secs(2));
+    }
+}
+
+/// Asks the member on the control plane whose API serves now.
+async fn ask_etcd(session: &Session) -> Result<Etcd, String> {
+    let node = session.link.current().ok_or("there is no control plane to ask")?;
+    let script = Script::new(crate::shell::wrap(&control_plane::command()));
+    let output = session.link.look(node, &script, Limits::within(Duration::from_secs(15))).await;
+    let output = output.map_err(|error| error.to_string())?;
+    let section = Section { code: 0, out: &output.stdout, err: &output.stderr };
+    control_plane::parse(Some(&section)).0.ok_or_else(|| format!("the member on {node} does not answer"))
+}

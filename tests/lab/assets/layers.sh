@@ -21,17 +21,20 @@ for applet in $("$busybox" --list); do
   case $applet in busybox | nc) ;; *) ln -sf busybox "$OUT/busybox/bin/$applet" ;; esac
 done
 
-download_whole iptables ipset conntrack iproute2
-unpack network perl-base debconf dpkg tar libdebconfclient0 zlib1g
+# The shell of the other layers is dash: busybox's runs its own applets whatever lies in PATH, ip and nc among them.
+download_whole iptables ipset conntrack iproute2 dash
+unpack network debianutils perl-base debconf dpkg tar libdebconfclient0
+ln -sf dash "$OUT/network/bin/sh"
 # Debian's package leaves this choice to its installation.
 for program in iptables ip6tables; do
   for end in "" -save -restore; do ln -sf "$program-nft$end" "$OUT/network/usr/sbin/$program$end"; done
 done
 
 # busybox's nc lacks -v and -t.
-download_whole netcat-openbsd curl ca-certificates
-unpack clients perl-base debconf dpkg tar libdebconfclient0 openssl
+download_whole netcat-openbsd curl ca-certificates dash
+unpack clients debianutils perl-base debconf dpkg tar libdebconfclient0
 ln -sf nc.openbsd "$OUT/clients/bin/nc"
+ln -sf dash "$OUT/clients/bin/sh"
 
 download_whole containernetworking-plugins
 mkdir "$work/cni"

@@ -117,12 +117,15 @@ interrupted() {
   exit "$1"
 }
 
-# An asset's folder of an older recipe may still serve a lab that is up; two are kept, and any that is mounted.
+# An asset's folder of an older recipe may still serve a lab that is up: two are kept, and any that is mounted or that the
+# configuration of a lab's service names.
 remove_old() {
   local old
   # shellcheck disable=SC2012  # names here are our own
   ls -dt "$LAB_CACHE/$1"-???????????? 2> /dev/null | tail -n +3 | while read -r old; do
-    grep -qF "$old" /proc/mounts || rm -rf "$old"
+    grep -qF "$old" /proc/mounts && continue
+    grep -rqsF "$old" /var/lib/kbootstrap-lab/*/services/*.{yml,conf} && continue
+    rm -rf "$old"
   done
 }
 

@@ -1,1 +1,10 @@
+//! End-to-end tests: real machines, real Kubernetes, on the lab (`tests/lab`). They need root, and run one at a time
+//! because each takes the machine's one lab ([`lab::Lab`]). `cargo test --test e2e MODULE` runs one suite.
 
+mod lab;
+
+mod lab_cluster;
+mod lab_down;
+mod lab_faults;
+mod lab_use;
+mod lab_variants;

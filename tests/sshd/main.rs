@@ -13,3 +13,4 @@ mod scripts;
 mod sessions;
 mod shells;
 mod sudo;
+mod trips;

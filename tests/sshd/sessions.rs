@@ -103,3 +103,19 @@ async fn a_reader_that_falls_behind_loses_its_stream_and_stalls_nobody() {
     };
     assert!(error.to_string().contains("more than 16777216 bytes on standard output"), "{error}");
 }
+
+#[tokio::test]
+async fn a_script_that_does_not_read_its_input_stalls_nobody() {
+    let server = Server::start();
+    let node = server.connect().await;
+    let go = server.path("go");
+    // The shell runs the first line before it reads on; what comes after is more than any window holds.
+    let script = Script::new(format!("{}\n{}", until_exists(&go), "# more of it\n".repeat(800_000)));
+    let mut stuck = node.follow(&script, Duration::from_secs(60)).await.unwrap();
+    assert!(tokio::time::timeout(Duration::from_millis(300), stuck.next()).await.is_err());
+    for _ in 0..3 {
+        assert_eq!(said(&*node, "echo on").await, "on\n");
+    }
+    std::fs::write(&go, "").unwrap();
+    assert_eq!(stuck.next().await.unwrap(), Some(FollowEvent::Exit(Exit::Code(0))));
+}

@@ -31,8 +31,10 @@ pub const KEY_FUNCTION: &str = r#"kb_key() {
     cat "$3.fetched" > "$3"
   fi
   kb_place=$(od -An -v -tu1 "$3" | awk '
+    BEGIN { n = 0 }
     { for (i = 1; i <= NF; i++) b[n++] = $i }
     END {
+      p = 0
       while (p < n) {
         if (b[p] < 128) exit 1
         if (b[p] >= 192) {

@@ -9,7 +9,6 @@ use crate::{
     model::{
         cluster::EndpointKind,
         etcd::EtcdLayout,
-        facts::EtcdMember,
         live::{Cluster, Live},
         mode::Mode,
         op::{Late, Op},
@@ -98,50 +97,59 @@ fn in_the_cluster(live: &Live, context: &Context<'_>) -> State {
             _ => return refusal("the machine carries state of another cluster", "reset the machine first"),
         }
     }
-    let member = if context.node.is_control_plane() {
-        match member(context) {
-            Ok(member) => member,
-            Err(state) => return state,
-        }
-    } else {
-        None
-    };
-    let votes = member.as_ref().is_some_and(|member| !member.learner && !member.name.is_empty());
+    let wants_member = context.node.is_control_plane();
+    let member = if wants_member { member(context) } else { Member::None };
     let missing = missing_manifests(context);
     match (node.is_some(), has_kubelet_conf) {
-        (true, true) if !context.node.is_control_plane() || (votes && missing.is_empty()) => State::Joined,
+        // What etcd cannot tell right now, the cluster's proof will: nothing of this node is missing.
+        (true, true) if missing.is_empty() && (!wants_member || matches!(member, Member::Votes | Member::Unknown)) => {
+            State::Joined
+        }
         // A member that votes is part of the quorum: to reset it is to remove a control plane, which is asked for.
-        _ if votes => refusal(
+        _ if member == Member::Votes => refusal(
             match missing.as_slice() {
                 [] => format!("etcd counts on {name}, which lacks its Node object or its kubelet's configuration"),
                 missing => format!("etcd counts on {name}, which lacks {}", missing.join(", ")),
             },
             "restore what is missing from a backup, or remove this control plane and join it anew",
         ),
+        (false, _) if !there.has_state() => State::Bare,
+        // Whether the quorum rests on it must be known before anything of it is moved.
+        _ if member == Member::Unknown => refusal(
+            "a join that did not finish, and no control plane's etcd says who its members are",
+            "look at etcd on the control planes: crictl ps -a --name etcd",
+        ),
         (true, true) => State::HalfDone(match member {
-            Some(_) => "its member of etcd has no vote yet".to_owned(),
-            None => "etcd has no member of it".to_owned(),
+            Member::Learns => "its member of etcd has no vote".to_owned(),
+            _ if wants_member && missing.is_empty() => "etcd has no member of it".to_owned(),
+            _ => format!("it lacks {}", missing.join(", ")),
         }),
         (true, false) => State::HalfDone("the cluster has its Node object, the machine has no kubelet.conf".to_owned()),
-        (false, _) if there.has_state() => {
-            State::HalfDone("the machine has files of kubeadm, the cluster has no such node".to_owned())
-        }
-        (false, _) => State::Bare,
+        (false, _) => State::HalfDone("the machine has files of kubeadm, the cluster has no such node".to_owned()),
     }
+}
+
+/// What etcd says of this node.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Member {
+    Unknown,
+    None,
+    /// A learner, or one that was added and never started.
+    Learns,
+    Votes,
 }
 
 /// This node's member of etcd, by what any control plane's etcd says; members are known by their peer address, since
 /// one that has not started has no name.
-fn member(context: &Context<'_>) -> Result<Option<EtcdMember>, State> {
+fn member(context: &Context<'_>) -> Member {
     let own = format!("https://{}", peer_address(context));
     let answers: Vec<_> = context.facts.values().filter_map(|facts| facts.kubernetes.etcd.as_ref()).collect();
-    if answers.is_empty() {
-        return Err(refusal(
-            "no control plane's etcd says who its members are",
-            "look at etcd on the control planes: crictl ps -a --name etcd",
-        ));
+    match answers.iter().flat_map(|etcd| &etcd.members).find(|member| member.peer_urls.contains(&own)) {
+        _ if answers.is_empty() => Member::Unknown,
+        None => Member::None,
+        Some(member) if member.learner || member.name.is_empty() => Member::Learns,
+        Some(_) => Member::Votes,
     }
-    Ok(answers.into_iter().flat_map(|etcd| &etcd.members).find(|member| member.peer_urls.contains(&own)).cloned())
 }
 
 fn peer_address(context: &Context<'_>) -> String {
@@ -204,7 +212,8 @@ fn join_op(context: &Context<'_>, what: &str, before: &str) -> Op {
   echo 'this machine has a kubelet.conf already; nothing was changed' >&2
   exit 1
 fi
-{prologue}{ca}{before}trap 'rm -f {DISCOVERY_PATH}' EXIT
+{prologue}{ca}{before}mkdir -p -m 700 /run/kbootstrap
+trap 'rm -f {DISCOVERY_PATH}' EXIT
 {discovery}
 {file}
 {run}"#,

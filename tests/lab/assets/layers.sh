@@ -30,11 +30,12 @@ for program in iptables ip6tables; do
   for end in "" -save -restore; do ln -sf "$program-nft$end" "$OUT/network/usr/sbin/$program$end"; done
 done
 
-# busybox's nc lacks -v and -t.
-download_whole netcat-openbsd curl ca-certificates dash
+# Of busybox as Debian builds it, nc lacks -v and -t, and wget dies of -T.
+download_whole netcat-openbsd curl wget ca-certificates dash
 unpack clients debianutils perl-base debconf dpkg tar libdebconfclient0
 ln -sf nc.openbsd "$OUT/clients/bin/nc"
 ln -sf dash "$OUT/clients/bin/sh"
+ln -sf ../usr/bin/wget "$OUT/clients/bin/wget"
 
 download_whole containernetworking-plugins
 mkdir "$work/cni"

@@ -108,7 +108,7 @@ check_image e2e-test-images/busybox:1.36.1-1 sh -c 'busybox --list | while read 
 for image in kube-proxy:v1.30.14 flannel/flannel:v0.25.7 cloudnativelabs/kube-router:v2.1.0; do
   check_image "$image" sh -c 'iptables --version && iptables-restore --version && ip6tables --version && ipset --version && conntrack --version && ip -V'
 done
-check_image e2e-test-images/agnhost:2.47 sh -c 'curl --version && echo a | hexdump && wget --help && nc -h 2>&1 | grep -i openbsd'
+check_image e2e-test-images/agnhost:2.47 sh -c 'curl --version && echo a | hexdump && wget -T 5 --help && nc -h 2>&1 | grep -i openbsd'
 
 echo "Packages:"
 mkdir upper overlay node

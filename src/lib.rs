@@ -38,6 +38,7 @@ pub mod kube;
 // row 8: Rust verbs that need effects or fresh secrets
 pub mod action;
 // row 9: running a plan
+pub mod run;
 
 // row 10: what a person or a program sees
 pub mod ui;

@@ -8,12 +8,7 @@ use super::survey::{Desired, Survey};
 use crate::{
     error::Error,
     exec::{Holder, LockError, NodeLock},
-    model::{
-        live::Cluster,
-        name::NodeName,
-        observe::Observation,
-        plan::Owner,
-    },
+    model::{live::Cluster, name::NodeName, observe::Observation, plan::Owner},
     transport::Effect,
 };
 
@@ -42,7 +37,9 @@ pub async fn take(desired: &Desired, survey: &Survey, holder: &Holder) -> Result
     if locks.len() * 2 <= voters.len() {
         return Err(Error::new(format!("lock the majority of {} control planes", voters.len()))
             .cause(format!("no lock on {}", missing.join(", ")))
-            .hint("without a majority two runs could change the cluster at once; bring the control planes back first"));
+            .hint(
+                "without a majority two runs could change the cluster at once; bring the control planes back first",
+            ));
     }
     let changed = survey.plan.chains.iter().filter_map(|chain| match &chain.owner {
         Owner::Node(name) if chain.items.iter().any(|item| item.verdict.is_change()) => Some(name),

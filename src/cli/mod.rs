@@ -1,12 +1,16 @@
 //! The command line: wiring, one file per command.
 
 mod check;
+mod confirm;
 mod failure;
+mod locks;
 mod open;
 mod output;
 mod plan;
 mod reach;
+mod runs;
 mod survey;
+mod up;
 
 use std::path::PathBuf;
 
@@ -78,6 +82,7 @@ pub struct Machines {
 pub enum Command {
     Check(check::Check),
     Plan(plan::Plan),
+    Up(up::Up),
 }
 
 impl Command {
@@ -85,6 +90,7 @@ impl Command {
         match self {
             Self::Check(check) => check.run(output),
             Self::Plan(plan) => talking(plan.run(output)),
+            Self::Up(up) => talking(up.run(output)),
         }
     }
 }

@@ -10,15 +10,18 @@ use super::{
     survey::{Desired, Survey},
 };
 use crate::{
-    action::Actions,
+    action::{Actions, Setup},
     error::{Error, ExitStatus},
     exec::{Holder, Link, wait_for_batches},
+    kube::Route,
     model::{
         event::{Event, Outcome, Stamped},
+        live::Cluster,
         name::NodeName,
         observe::Observation,
         plan::{Owner, Plan},
     },
+    plan,
     run::{Events, Report, Run, Stop, journal::Journal},
     ui::{self, Paint, Row, Screen, Style},
 };
@@ -111,9 +114,9 @@ async fn wait_for_found(survey: &Survey, output: &Output) -> Result<(), Error> {
             output.say(&format!("{name}  waits for {unit}, which a run that ended left at work"));
         }
         if !seen.facts.runs.active_batches.is_empty() {
-            wait_for_batches(connection.as_ref()).await.map_err(|error| {
-                Error::new("wait for work that was found").node(name).cause(error)
-            })?;
+            wait_for_batches(connection.as_ref())
+                .await
+                .map_err(|error| Error::new("wait for work that was found").node(name).cause(error))?;
         }
     }
     Ok(())
@@ -157,22 +160,35 @@ async fn execute(
             (name.clone(), Arc::new(Link::new(Arc::clone(&desired.connector), target.clone(), connection)))
         })
         .collect();
-    let actions = Actions::new(
-        Arc::clone(&desired.connector),
-        desired.spec.clone(),
-        desired.targets.clone(),
-        &survey.cluster,
-        &survey.observations,
-        survey.admin_conf.clone(),
-    );
-    let run =
-        Run { id: holder.run.clone(), plan: survey.plan, links, actions: Arc::new(actions), events, stop };
+    let actions = Actions::new(Arc::clone(&desired.connector), setup(desired, &survey))
+        .map_err(|error| Error::new("use a control plane's admin.conf").cause(error))?;
+    let run = Run { id: holder.run.clone(), plan: survey.plan, links, actions: Arc::new(actions), events, stop };
     let report = run.execute().await;
     interrupts.abort();
     // The queue closes with the run, then everything is shown and written.
     drop(run);
     let _ = showing.await;
     Ok((report, survey.connections))
+}
+
+/// What the verbs of the run begin from.
+fn setup(desired: &Desired, survey: &Survey) -> Setup {
+    let plan::Bearings { leader, identity } = plan::bearings(&desired.spec, &survey.cluster, &survey.observations);
+    let lives = matches!(survey.cluster, Cluster::Live(_));
+    let joined = |name: &NodeName| match &survey.observations[name] {
+        Observation::Seen(seen) => seen.facts.kubernetes.configs.iter().any(|config| config == "admin.conf"),
+        Observation::Unknown { .. } => false,
+    };
+    let route = |node: NodeName| Route { target: desired.targets[&node].clone(), node };
+    let others = desired.spec.control_planes().map(|node| &node.name).filter(|name| lives && joined(name));
+    let others: Vec<NodeName> = others.filter(|name| **name != leader).cloned().collect();
+    Setup {
+        cluster: desired.spec.name.clone(),
+        forming: (!lives).then(|| leader.clone()),
+        routes: std::iter::once(leader).chain(others).map(route).collect(),
+        admin_conf: survey.admin_conf.clone().filter(|_| lives),
+        identity,
+    }
 }
 
 fn journal(holder: &Holder) -> Result<Option<Journal>, Failure> {
@@ -265,4 +281,3 @@ fn failed_status(report: &Report) -> ExitStatus {
     let any_node = report.chains.iter().any(|chain| chain.owner != Owner::Cluster && well(&chain.outcome));
     if any_node && !cluster_blocked { ExitStatus::Partial } else { ExitStatus::Failed }
 }
-

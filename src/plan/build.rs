@@ -27,19 +27,36 @@ pub struct Input<'a> {
     pub cluster: &'a Cluster,
 }
 
-/// Makes the plan. Pure: the same input gives the same plan.
-pub fn build(input: &Input) -> Plan {
-    let facts: BTreeMap<NodeName, Facts> = input
-        .observations
+/// What follows for the whole cluster from what was seen.
+pub struct Bearings {
+    /// The control plane that is initialised, or that others are joined from.
+    pub leader: NodeName,
+    /// The cluster's identity; absent before it is made.
+    pub identity: Option<ClusterIdentity>,
+}
+
+/// Tells leader and identity from an observation.
+pub fn bearings(spec: &ClusterSpec, cluster: &Cluster, observations: &BTreeMap<NodeName, Observation>) -> Bearings {
+    let facts = facts(observations);
+    Bearings { leader: leader(spec, cluster, &facts), identity: known_identity(spec, cluster, &facts) }
+}
+
+fn facts(observations: &BTreeMap<NodeName, Observation>) -> BTreeMap<NodeName, &Facts> {
+    observations
         .iter()
         .filter_map(|(name, observation)| match observation {
-            Observation::Seen(seen) => Some((name.clone(), seen.facts.clone())),
+            Observation::Seen(seen) => Some((name.clone(), &seen.facts)),
             Observation::Unknown { .. } => None,
         })
-        .collect();
-    let leader = leader(input.spec, input.cluster, &facts);
-    let ca_crt = known_ca(input.spec, &facts);
-    let identity = known_identity(input.spec, input.cluster, &facts);
+        .collect()
+}
+
+/// Makes the plan. Pure: the same input gives the same plan.
+pub fn build(input: &Input) -> Plan {
+    let Bearings { leader, identity } = bearings(input.spec, input.cluster, input.observations);
+    let seen = facts(input.observations);
+    let ca_crt = known_ca(input.spec, &seen);
+    let facts: BTreeMap<NodeName, Facts> = seen.iter().map(|(name, facts)| (name.clone(), (*facts).clone())).collect();
     let mut chains: Vec<Chain> = input
         .spec
         .nodes
@@ -114,9 +131,11 @@ fn cluster_items(input: &Input, chains: &[Chain]) -> Vec<Item> {
 
 /// The control plane that is initialised, or that others are joined from: of a living cluster the first whose API server
 /// answers; else one that already has the shared authorities (a run ended there); else the first of the inventory.
-fn leader(spec: &ClusterSpec, cluster: &Cluster, facts: &BTreeMap<NodeName, Facts>) -> NodeName {
+fn leader(spec: &ClusterSpec, cluster: &Cluster, facts: &BTreeMap<NodeName, &Facts>) -> NodeName {
     let first = |wanted: &dyn Fn(&Facts) -> bool| {
-        spec.control_planes().find(|node| facts.get(&node.name).is_some_and(wanted)).map(|node| node.name.clone())
+        spec.control_planes()
+            .find(|node| facts.get(&node.name).is_some_and(|facts| wanted(facts)))
+            .map(|node| node.name.clone())
     };
     let chosen = match cluster {
         Cluster::HalfFormed { node, .. } => Some(node.clone()),
@@ -129,12 +148,16 @@ fn leader(spec: &ClusterSpec, cluster: &Cluster, facts: &BTreeMap<NodeName, Fact
 }
 
 /// The cluster's authority, where any control plane has it.
-fn known_ca<'a>(spec: &ClusterSpec, facts: &'a BTreeMap<NodeName, Facts>) -> Option<&'a str> {
+fn known_ca<'a>(spec: &ClusterSpec, facts: &BTreeMap<NodeName, &'a Facts>) -> Option<&'a str> {
     spec.control_planes().find_map(|node| facts.get(&node.name)?.kubernetes.ca_crt.as_deref())
 }
 
 /// The cluster's identity: the API's word before a control plane's. A prepared worker's is never taken for the cluster's.
-fn known_identity(spec: &ClusterSpec, cluster: &Cluster, facts: &BTreeMap<NodeName, Facts>) -> Option<ClusterIdentity> {
+fn known_identity(
+    spec: &ClusterSpec,
+    cluster: &Cluster,
+    facts: &BTreeMap<NodeName, &Facts>,
+) -> Option<ClusterIdentity> {
     if let Cluster::Live(live) = cluster
         && let Some(identity) = &live.identity
     {

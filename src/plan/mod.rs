@@ -4,4 +4,4 @@ mod build;
 pub mod expand;
 mod values;
 
-pub use build::{Input, build};
+pub use build::{Bearings, Input, bearings, build};

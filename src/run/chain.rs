@@ -16,7 +16,7 @@ use crate::{
         plan::{Chain, Gate, Item, Owner, Verdict},
         step::StepId,
     },
-    transport::{Limits, Probe as _, Script},
+    transport::{Limits, Script},
 };
 
 /// Why a chain ends before its last item.
@@ -61,7 +61,9 @@ impl<'a> Walk<'a> {
         if self.chain.items.iter().any(|item| matches!(item.verdict, Verdict::Unknown(_))) {
             self.pass_preflight();
             let item = self.chain.items.first().expect("an unknown item is an item");
-            let Verdict::Unknown(error) = &item.verdict else { unreachable!("all items of an unknown node are unknown") };
+            let Verdict::Unknown(error) = &item.verdict else {
+                unreachable!("all items of an unknown node are unknown")
+            };
             return Err(End::Failed(Failure {
                 step: item.step.clone(),
                 what: "observe the node".into(),
@@ -129,7 +131,7 @@ impl<'a> Walk<'a> {
         let Owner::Node(node) = &self.chain.owner else { unreachable!("the cluster's chain has no init") };
         if let Err(error) = self.run.actions.api_ready(node).await {
             let op = item.verdict.ops().last().expect("init has an op");
-            return Err(End::Failed(self.failure(item, op, error.to_string(), Vec::new(), error.hint())));
+            return Err(End::Failed(self.failure(item, op, error.to_string(), error.details, error.hint)));
         }
         self.gates.open(&Gate::ApiAnswers);
         Ok(())
@@ -163,7 +165,7 @@ impl<'a> Walk<'a> {
                 self.op_finished(item, op, began.elapsed().as_secs_f64());
                 Ok(())
             }
-            Err(error) => Err(End::Failed(self.failure(item, op, error.to_string(), Vec::new(), error.hint()))),
+            Err(error) => Err(End::Failed(self.failure(item, op, error.to_string(), error.details, error.hint))),
         }
     }
 
@@ -208,9 +210,10 @@ impl<'a> Walk<'a> {
             return Err(End::Stopped);
         }
         let Owner::Node(node) = &self.chain.owner else { unreachable!("the cluster has no batches") };
-        let inputs = self.inputs(&ops, node).await.map_err(|(cause, hint)| {
-            End::Failed(self.failure(first, first_op, cause, Vec::new(), hint))
-        })?;
+        let inputs = self
+            .inputs(&ops, node)
+            .await
+            .map_err(|(cause, hint)| End::Failed(self.failure(first, first_op, cause, Vec::new(), hint)))?;
         let plain: Vec<Op> = ops.iter().map(|(_, op)| (*op).clone()).collect();
         let batch = Batch::new(&self.run.id, self.batches, &plain, inputs);
         self.batches += 1;
@@ -252,11 +255,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The late inputs of a batch, each once.
-    async fn inputs(
-        &self,
-        ops: &[(&Item, &Op)],
-        node: &NodeName,
-    ) -> Result<Vec<LateFile>, (String, Option<String>)> {
+    async fn inputs(&self, ops: &[(&Item, &Op)], node: &NodeName) -> Result<Vec<LateFile>, (String, Option<String>)> {
         let mut wanted: Vec<Late> = ops
             .iter()
             .flat_map(|(_, op)| match &op.work {
@@ -269,7 +268,7 @@ impl<'a> Walk<'a> {
         wanted.dedup();
         let mut files: Vec<LateFile> = Vec::new();
         for late in wanted {
-            let more = self.run.actions.late(late, node).await.map_err(|error| (error.to_string(), error.hint()))?;
+            let more = self.run.actions.late(late, node).await.map_err(|error| (error.to_string(), error.hint))?;
             files.extend(more.into_iter().map(|file| LateFile { name: file.name, content: file.content }));
         }
         files.sort_by(|a, b| a.name.cmp(&b.name));

@@ -78,11 +78,7 @@ impl Lab {
         arguments.extend(shape.arguments());
         lab_command(&["down", "--orphans"]).output().expect("tests/lab/lab cannot be started");
         Outcome::of(lab_command(&arguments)).success();
-        eprintln!(
-            "{name}: {} nodes after {:.1} s",
-            shape.control_planes + shape.workers,
-            started.elapsed().as_secs_f32()
-        );
+        eprintln!("{name}: {} nodes after {:.1} s", shape.control_planes + shape.workers, started.elapsed().as_secs_f32());
         Lab { name: name.to_string(), started, _turn: turn }
     }
 

@@ -38,15 +38,15 @@ lab_ids() {
 }
 
 lab_json() {
-  local node state=up
-  lab_is_up || state='half made'
-  [ -f "$STATE/nodes" ] && node_names | while read -r node; do
+  local node lab_state=up
+  lab_is_up || lab_state='half made'
+  { [ ! -f "$STATE/nodes" ] || node_names; } | while read -r node; do
     jq -n --arg name "$node" --arg address "$(node_address "$node")" --arg role "$(node_field "$node" 3)" \
       --arg zone "$(node_field "$node" 4)" --arg state "$(node_state "$node")" --arg cut "$([ ! -f "$STATE/node/$node/cut" ] || echo 1)" \
       --argjson disk "$(du -k "$STATE/node/$node/disk.img" 2> /dev/null | awk '{ print $1 * 1024 }' | grep . || echo null)" \
       --rawfile variants "$STATE/node/$node/variants" \
       '{$name, $address, $role, $zone, $state, cut: ($cut != ""), disk_bytes: $disk, variants: ($variants | split("\n") | map(select(. != "")))}'
-  done | jq -s --arg id "$ID" --arg state "$state" --arg orphan "$(if lab_is_orphan; then echo 1; fi)" \
+  done | jq -s --arg id "$ID" --arg state "$lab_state" --arg orphan "$(if lab_is_orphan; then echo 1; fi)" \
     --arg folder "$STATE" --arg namespace "$NETNS" '{$id, $state, orphan: ($orphan != ""), $folder, $namespace, nodes: .}'
 }
 

@@ -13,6 +13,8 @@ give_identity() {
   done
   # The rest once: from then on it is the node's, and the program under test may change it.
   [ ! -e "$disk/identity" ] || return 0
+  # Its host keys are there; one more of another kind would take a second of every first boot.
+  ln -sf /dev/null "$root/etc/systemd/system/lab-hostkeys.service"
   echo "$NODE" > "$root/etc/hostname"
   printf '127.0.0.1 localhost\n127.0.1.1 %s\n::1 localhost ip6-localhost ip6-loopback\n' "$NODE" > "$root/etc/hosts"
   echo nameserver 10.77.0.1 > "$root/etc/resolv.conf"

@@ -25,21 +25,34 @@ save_disks() {
   rm -rf "$folder" "$folder.tmp"
   mkdir -p "$folder.tmp/variants"
   for node in $(node_names); do
-    cp --sparse=always "$STATE/node/$node/disk.img" "$folder.tmp/$node.img"
+    copy_disk "$STATE/node/$node/disk.img" "$folder.tmp/$node.img" &
     cp "$STATE/node/$node/variants" "$folder.tmp/variants/$node"
   done
+  wait_for_jobs || { rm -rf "$folder.tmp"; die "the disks could not be copied to $folder"; }
   cp "$STATE/nodes" "$STATE/shape" "$folder.tmp/"
   mv "$folder.tmp" "$folder"
 }
 
-# restore_disks NAME: all nodes are off. By way of another name: an interrupted copy is no disk.
+# restore_disks NAME: all nodes are off
 restore_disks() {
   local folder node
   folder=$(save_folder "$1")
   for node in $(node_names); do
     mkdir -p "$STATE/node/$node"
-    cp --sparse=always "$folder/$node.img" "$STATE/node/$node/disk.img.tmp"
-    mv "$STATE/node/$node/disk.img.tmp" "$STATE/node/$node/disk.img"
     cp "$folder/variants/$node" "$STATE/node/$node/variants"
+    copy_disk "$folder/$node.img" "$STATE/node/$node/disk.img" &
   done
+  wait_for_jobs || die "the disks could not be copied from $folder"
+}
+
+# copy_disk FROM TO: holes stay holes, and the rest is copied by the kernel without a look at it.
+copy_disk() {
+  cp --sparse=auto --reflink=auto "$1" "$2.tmp"
+  mv "$2.tmp" "$2"
+}
+
+wait_for_jobs() {
+  local job failed=0
+  for job in $(jobs -p); do wait "$job" || failed=1; done
+  return "$failed"
 }

@@ -68,7 +68,12 @@ pub struct Problems {
     file: String,
     source: String,
     list: Vec<Problem>,
+    left_out: usize,
 }
+
+/// How many problems of one file are kept. More are those of a file that is no inventory at all, or of one mistake made
+/// many times; each costs a look through the whole text.
+const KEPT: usize = 100;
 
 /// A problem as `--output json` has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -92,7 +97,9 @@ impl Problems {
         let start = |problem: &Problem| problem.span.as_ref().map(|span| span.start);
         list.sort_by_key(start);
         list.dedup();
-        (!list.is_empty()).then(|| Self { file: file.into(), source: source.into(), list })
+        let left_out = list.len().saturating_sub(KEPT);
+        list.truncate(KEPT);
+        (!list.is_empty()).then(|| Self { file: file.into(), source: source.into(), list, left_out })
     }
 
     /// The file as the user named it.
@@ -105,14 +112,19 @@ impl Problems {
         &self.source
     }
 
-    /// The problems in the order of their places, those of the whole file first.
+    /// The first hundred problems in the order of their places, those of the whole file first.
     pub fn list(&self) -> &[Problem] {
         &self.list
     }
 
-    /// `1 problem` or `N problems`.
+    /// How many problems there are beyond those.
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+
+    /// `1 problem` or `N problems`, those that are left out among them.
     pub fn count_in_words(&self) -> String {
-        match self.list.len() {
+        match self.list.len() + self.left_out {
             1 => "1 problem".to_owned(),
             n => format!("{n} problems"),
         }
@@ -134,7 +146,7 @@ impl Problems {
 }
 
 /// Line and column of a byte offset, both from 1; columns count characters.
-fn line_and_column(source: &str, offset: usize) -> (usize, usize) {
+pub(super) fn line_and_column(source: &str, offset: usize) -> (usize, usize) {
     let before = &source[..boundary(source, offset)];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
@@ -164,6 +176,15 @@ mod tests {
     fn columns_count_characters() {
         assert_eq!(line_and_column("é = 1", 3), (1, 3));
         assert_eq!(line_and_column("a\nb", 99), (2, 2));
+    }
+
+    #[test]
+    fn a_flood_of_problems_is_cut_and_counted() {
+        let list = (0..250).map(|at| Problem::at(at..at + 1, "m")).collect();
+        let problems = Problems::new("f", "x".repeat(250), list).unwrap();
+        assert_eq!((problems.list().len(), problems.left_out()), (100, 150));
+        assert_eq!(problems.count_in_words(), "250 problems");
+        assert!(problems.render(false).ends_with("... and 150 problems more"));
     }
 
     #[test]

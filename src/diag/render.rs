@@ -1,20 +1,29 @@
 //! Problems as a person reads them: the way of rustc, lines with carets.
 
-use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 
-use super::problem::{Problem, Problems, Span, boundary};
+use super::problem::{Problem, Problems, Span, boundary, line_and_column};
+
+/// The longest line that is shown, in bytes.
+const LONG_LINE: usize = 400;
 
 impl Problems {
     /// All problems with their lines, carets and hints, parted by empty lines. Colour is the caller's choice.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
-        let reports: Vec<String> = self.list().iter().map(|problem| self.render_one(problem, &renderer)).collect();
+        let mut reports: Vec<String> = self.list().iter().map(|problem| self.render_one(problem, &renderer)).collect();
+        if self.left_out() > 0 {
+            reports.push(format!("... and {} problems more", self.left_out()));
+        }
         reports.join("\n\n")
     }
 
     fn render_one(&self, problem: &Problem, renderer: &Renderer) -> String {
         let mut group = Group::with_title(Level::ERROR.primary_title(&problem.message));
-        if let Some(span) = &problem.span {
+        if let Some(span) = problem.span.as_ref().filter(|span| self.is_on_a_long_line(span)) {
+            let (line, column) = line_and_column(self.source(), span.start);
+            group = group.element(Origin::path(self.file()).line(line).char_column(column));
+        } else if let Some(span) = &problem.span {
             let label = (!problem.label.is_empty()).then_some(problem.label.as_str());
             let mut snippet = Snippet::source(self.source())
                 .path(self.file())
@@ -25,12 +34,19 @@ impl Problems {
             }
             group = group.element(snippet);
         } else {
-            group = group.element(annotate_snippets::Origin::path(self.file()));
+            group = group.element(Origin::path(self.file()));
         }
         if let Some(hint) = &problem.hint {
             group = group.element(Level::HELP.message(hint));
         }
         renderer.render(&[group])
+    }
+
+    /// Whether the line is one that nobody reads: of such only the place is told.
+    fn is_on_a_long_line(&self, span: &Span) -> bool {
+        let (before, after) = self.source().split_at(boundary(self.source(), span.start));
+        let begin = before.rfind('\n').map_or(before.len(), |newline| before.len() - newline - 1);
+        begin + after.find('\n').unwrap_or(after.len()) > LONG_LINE
     }
 
     /// The span within one line and on characters' boundaries: a caret under a whole multi-line value explains less
@@ -67,6 +83,13 @@ mod tests {
           |
           = help: remove one
         ");
+    }
+
+    #[test]
+    fn of_a_very_long_line_only_the_place_is_told() {
+        let source = format!("a = 1\n{}", "x".repeat(10_000));
+        let problems = Problems::new("x.toml", source, vec![Problem::at(5_006..5_007, "no")]).unwrap();
+        assert_eq!(problems.render(false), "error: no\n--> x.toml:2:5001");
     }
 
     #[test]

@@ -83,8 +83,8 @@ impl<'a> Document<'a> {
     ///
     /// On a line that isn't TOML only that is told: whatever else was found there is a guess about half a line.
     pub fn into_problems(self, file: &str) -> Option<Problems> {
-        let line =
-            |offset: usize| self.text.as_bytes()[..offset.min(self.text.len())].iter().filter(|b| **b == b'\n').count();
+        let newlines: Vec<usize> = self.text.match_indices('\n').map(|(at, _)| at).collect();
+        let line = |offset: usize| newlines.partition_point(|newline| *newline < offset);
         let broken: BTreeSet<usize> = self.syntax.iter().map(|span| line(span.start)).collect();
         let mut problems = self.problems.into_inner();
         let mut index = 0;

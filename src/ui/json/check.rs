@@ -18,17 +18,31 @@ pub struct Document<'a> {
     cluster: Option<Cluster>,
     /// What is wrong; empty where nothing is.
     problems: Vec<Located<'a>>,
+    /// How many problems there are beyond the first hundred.
+    problems_left_out: usize,
 }
 
 impl<'a> Document<'a> {
     /// The document of an inventory in which nothing is wrong.
     pub fn sound(spec: &ClusterSpec) -> Self {
-        Self { schema: SCHEMA, valid: true, cluster: Some(Cluster::of(spec)), problems: Vec::new() }
+        Self {
+            schema: SCHEMA,
+            valid: true,
+            cluster: Some(Cluster::of(spec)),
+            problems: Vec::new(),
+            problems_left_out: 0,
+        }
     }
 
     /// The document of an inventory with problems.
     pub fn unsound(problems: &'a Problems) -> Self {
-        Self { schema: SCHEMA, valid: false, cluster: None, problems: problems.located().collect() }
+        Self {
+            schema: SCHEMA,
+            valid: false,
+            cluster: None,
+            problems: problems.located().collect(),
+            problems_left_out: problems.left_out(),
+        }
     }
 }
 

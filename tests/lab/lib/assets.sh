@@ -19,17 +19,15 @@ read_assets() {
   [ ${#ASSET_NAMES[@]} = 0 ] || return 0
   local name recipe needs title
   while IFS='|' read -r name recipe needs title; do
-    name=$(trim "$name")
+    # Without the blanks that pad a column for the reader.
+    read -r name <<< "$name"
     case $name in "" | \#*) continue ;; esac
     ASSET_NAMES+=("$name")
-    ASSET_RECIPE[$name]=$(trim "$recipe") ASSET_NEEDS[$name]=$(trim "$needs") ASSET_TITLE[$name]=$(trim "$title")
+    read -r "ASSET_RECIPE[$name]" <<< "$recipe"
+    read -r "ASSET_NEEDS[$name]" <<< "$needs"
+    read -r "ASSET_TITLE[$name]" <<< "$title"
     ASSET_DIGEST[$name]=$(asset_digest "$name")
   done < "$LAB_DIR/assets/list"
-}
-
-trim() {
-  local text=${1#"${1%%[![:space:]]*}"}
-  echo "${text%"${text##*[![:space:]]}"}"
 }
 
 asset_digest() {
@@ -40,15 +38,22 @@ asset_digest() {
     if [ -d "${have[0]}" ]; then echo "${have[0]##*-}"; else echo none; fi
     return
   fi
-  {
-    echo "${ASSET_RECIPE[$1]}"
-    cd "$LAB_DIR/assets"
-    cat "$recipe.sh"
-    # A recipe's other files lie in a folder of its name, or it names them: "# uses: FILE…".
-    find "$recipe" -type f -print0 2> /dev/null | LC_ALL=C sort -z | xargs -0r cat
-    sed -n 's/^# uses: //p' "$recipe.sh" | xargs -r cat
-    for need in ${ASSET_NEEDS[$1]}; do echo "$need ${ASSET_DIGEST[$need]}"; done
-  } | sha256sum | cut -c1-12
+  # Read without starting a process for each: this runs before everything else that the lab does.
+  local LC_ALL=C file content text=${ASSET_RECIPE[$1]}$'\n' files=("$LAB_DIR/assets/$recipe.sh")
+  shopt -s globstar nullglob
+  # A recipe's other files lie in a folder of its name, or it names them: "# uses: FILE…".
+  for file in "$LAB_DIR/assets/$recipe"/**; do [ -d "$file" ] || files+=("$file"); done
+  IFS= read -rd '' content < "${files[0]}" || true
+  if [[ $content =~ $'\n# uses: '([^$'\n']+) ]]; then
+    for file in ${BASH_REMATCH[1]}; do files+=("$LAB_DIR/assets/$file"); done
+  fi
+  for file in "${files[@]}"; do
+    IFS= read -rd '' content < "$file" || true
+    text+=$content
+  done
+  for need in ${ASSET_NEEDS[$1]}; do text+="$need ${ASSET_DIGEST[$need]}"$'\n'; done
+  text=$(printf %s "$text" | sha256sum)
+  echo "${text:0:12}"
 }
 
 # make_keys POSITION: every digest that depends on them changes with that, so all are read again.

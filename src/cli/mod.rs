@@ -2,6 +2,7 @@
 
 mod check;
 mod confirm;
+mod facts;
 mod failure;
 mod locks;
 mod open;
@@ -81,6 +82,7 @@ pub struct Machines {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Check(check::Check),
+    Facts(facts::Facts),
     Plan(plan::Plan),
     Up(up::Up),
 }
@@ -89,6 +91,7 @@ impl Command {
     fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
         match self {
             Self::Check(check) => check.run(output),
+            Self::Facts(facts) => talking(facts.run(output)),
             Self::Plan(plan) => talking(plan.run(output)),
             Self::Up(up) => talking(up.run(output)),
         }

@@ -50,12 +50,15 @@ impl Reading {
         Clock { unix: self.unix, offset_s: None, daemon: daemon.map(str::to_owned) }
     }
 
-    /// The node's clock less the operator's, given when (Unix seconds) the operator asked and had the answer.
+    /// The node's clock less the operator's as far as it is certain, given when (Unix seconds) the operator asked and had
+    /// the answer.
     ///
-    /// What is left of the round trip once the script's own time is taken off is shared evenly between both ways.
+    /// The script began at some moment in between, by the operator's clock: late where login and sudo are slow, early where
+    /// the answer was. What such a moment can explain is no offset, so that a busy machine is not taken for a wrong clock.
     pub fn offset_s(&self, asked: f64, answered: f64) -> f64 {
-        let way = ((answered - asked - self.took_s) / 2.0).max(0.0);
-        self.unix - (asked + way)
+        // The uptimes are cut to hundredths.
+        let latest = (answered - self.took_s + 0.01).max(asked);
+        self.unix - self.unix.clamp(asked, latest)
     }
 }
 
@@ -68,12 +71,16 @@ mod tests {
     }
 
     #[test]
-    fn the_offset_is_free_of_the_round_trip() {
+    fn only_what_the_round_trip_cannot_explain_is_an_offset() {
         let reading = read("1700000005.250000000 100.00 101.00").expect("read");
         assert_eq!(reading.took_s, 1.0);
-        // Asked at …00, answered 1.5 s later, of which the script ran 1 s: it began at …00.25.
-        let offset = reading.offset_s(1_700_000_000.0, 1_700_000_001.5);
-        assert!((offset - 5.0).abs() < 1e-6, "{offset}");
+        let offset = |asked: f64, answered: f64| reading.offset_s(1_700_000_000.0 + asked, 1_700_000_000.0 + answered);
+        assert_eq!(offset(5.0, 6.3), 0.0);
+        // Login took four seconds, or the answer did.
+        assert_eq!(offset(1.0, 6.3), 0.0);
+        assert_eq!(offset(5.2, 10.0), 0.0);
+        assert!((offset(0.0, 1.5) - 4.74).abs() < 1e-6, "ahead");
+        assert!((offset(8.0, 9.5) + 2.75).abs() < 1e-6, "behind");
     }
 
     #[test]

@@ -51,7 +51,8 @@ pub struct Identity {
 pub struct Clock {
     /// Unix time when the script began, seconds with fraction.
     pub unix: f64,
-    /// The node's clock less the operator's, corrected by half the script's round trip; set by `gather`.
+    /// The node's clock less the operator's as far as it is certain: what the script's round trip can explain is left
+    /// out, so two clocks that may agree differ by 0. Set by `gather`.
     pub offset_s: Option<f64>,
     /// A time daemon that is active: `chrony`, `systemd-timesyncd`, `ntpsec`, …
     pub daemon: Option<String>,

@@ -6,6 +6,7 @@ use crate::kbootstrap::run;
 fn help() {
     insta::assert_snapshot!("help", run(&["--help"]));
     insta::assert_snapshot!("help_check", run(&["check", "--help"]));
+    insta::assert_snapshot!("help_facts", run(&["facts", "--help"]));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `--output json`: types that only serialize, each with the name of its schema; additive within a version.
 
 pub mod check;
+pub mod facts;
 mod plan;
 
 pub use plan::plan;

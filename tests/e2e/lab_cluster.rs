@@ -13,12 +13,17 @@ const NETWORK: &str = include_str!("../bench/manifests/flannel.yaml");
 fn plain_kubeadm_forms_a_cluster_that_runs_a_pod() {
     let lab = Lab::up("plain_kubeadm_forms_a_cluster_that_runs_a_pod", Shape::of(1, 0));
     lab.ssh("cp1", &format!("ROLE=control-plane VERSION={VERSION}\n{PREPARE}")).success();
-    let with_input = |command: &str, input: &str| lab.ssh("cp1", &format!("{command} << 'END-OF-INPUT'\n{input}\nEND-OF-INPUT")).success();
+    let with_input = |command: &str, input: &str| {
+        lab.ssh("cp1", &format!("{command} << 'END-OF-INPUT'\n{input}\nEND-OF-INPUT")).success()
+    };
     with_input("sudo tee /root/kubeadm.yaml > /dev/null", &INIT.replace("@VERSION@", VERSION));
     lab.ssh("cp1", "sudo kubeadm init --config /root/kubeadm.yaml").success();
     with_input("sudo kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f -", NETWORK);
     lab.kubectl("cp1", "wait --for=condition=Ready node/cp1 --timeout=120s").success();
-    assert_eq!(lab.kubectl("cp1", "get node cp1 -o jsonpath={.status.nodeInfo.kubeletVersion}").success(), format!("v{VERSION}"));
+    assert_eq!(
+        lab.kubectl("cp1", "get node cp1 -o jsonpath={.status.nodeInfo.kubeletVersion}").success(),
+        format!("v{VERSION}")
+    );
 
     lab.kubectl("cp1", "taint node cp1 node-role.kubernetes.io/control-plane-").success();
     // Its name server is CoreDNS, so this shows services and the network of pods, too.

@@ -11,10 +11,13 @@ use crate::lab::{Lab, Outcome, Shape, Turn, lab_command, long, state_root, until
 fn leftovers(id: &str) -> Vec<String> {
     let name = format!("kblab-{id}");
     let state = state_root().join(id);
+    let inside = format!("{}/", state.display());
     let mut found = Vec::new();
     let mut note = |what: &str, thing: &Path| found.push(format!("{what} {}", thing.display()));
     let entries = |folder: &str| fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let read = |path: &Path| fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " ")).unwrap_or_default();
+    let read = |path: &Path| {
+        fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).replace('\0', " ")).unwrap_or_default()
+    };
 
     if state.exists() {
         note("folder", &state);
@@ -22,10 +25,12 @@ fn leftovers(id: &str) -> Vec<String> {
     for hierarchy in entries("/sys/fs/cgroup").filter(|path| path.join(&name).exists()) {
         note("cgroup", &hierarchy.join(&name));
     }
-    for netns in entries("/run/netns").filter(|path| read_name(path).starts_with(&name)) {
+    for netns in
+        entries("/run/netns").filter(|path| read_name(path) == name || read_name(path).starts_with(&format!("{name}-")))
+    {
         note("network namespace", &netns);
     }
-    for device in entries("/sys/block").filter(|path| read(&path.join("loop/backing_file")).starts_with(&*state.to_string_lossy())) {
+    for device in entries("/sys/block").filter(|path| read(&path.join("loop/backing_file")).starts_with(&inside)) {
         note("loop device", &device);
     }
     for link in entries("/sys/class/net").filter(|path| read_name(path).starts_with(&format!("{id}-"))) {
@@ -34,11 +39,14 @@ fn leftovers(id: &str) -> Vec<String> {
     // What has ended and was only not yet reaped by the machine's first process is not the lab's.
     let lives = |path: &Path| !read(&path.join("stat")).contains(") Z ");
     for process in entries("/proc").filter(|path| read_name(path).parse::<u32>().is_ok() && lives(path)) {
-        if read(&process.join("cgroup")).contains(&format!("/{name}")) || read(&process.join("cmdline")).contains(&format!("{name} ")) {
+        if read(&process.join("cgroup")).contains(&format!("/{name}/"))
+            || read(&process.join("cmdline")).contains(&format!("{name} "))
+        {
             note(&format!("process {}", read(&process.join("cmdline"))), &process);
         }
     }
-    if read(Path::new("/proc/mounts")).lines().any(|line| line.contains(&name) || line.contains(&*state.to_string_lossy())) {
+    if read(Path::new("/proc/mounts")).lines().any(|line| line.contains(&format!("/{name} ")) || line.contains(&inside))
+    {
         note("mount of", &state);
     }
     found
@@ -74,7 +82,8 @@ fn down_leaves_nothing_of_a_lab_in_any_state() {
 fn an_interrupted_up_is_removed_whenever_it_was_killed() {
     let _turn = Turn::wait();
     let id = "e2ekilled";
-    let moments: &[u64] = if long() { &[50, 100, 200, 400, 700, 1000, 1500, 2000, 2500, 3000] } else { &[100, 500, 1800] };
+    let moments: &[u64] =
+        if long() { &[50, 100, 200, 400, 700, 1000, 1500, 2000, 2500, 3000] } else { &[100, 500, 1800] };
     for moment in moments {
         let mut up = lab_command(&["up", "--id", id, "--control-planes", "1", "--workers", "1"])
             .stderr(Stdio::null())
@@ -89,7 +98,10 @@ fn an_interrupted_up_is_removed_whenever_it_was_killed() {
         down(id);
     }
     // What a killed `up` left is also removed by the next one.
-    let mut up = lab_command(&["up", "--id", id, "--control-planes", "1", "--workers", "0"]).stderr(Stdio::null()).spawn().expect("lab up starts");
+    let mut up = lab_command(&["up", "--id", id, "--control-planes", "1", "--workers", "0"])
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("lab up starts");
     std::thread::sleep(Duration::from_millis(900));
     up.kill().expect("it can be killed");
     up.wait().expect("it has ended");
@@ -109,7 +121,12 @@ fn only_labs_whose_owner_is_gone_are_orphans() {
     let labs = || Outcome::of(lab_command(&["ls", "--output", "json"])).success();
     let orphans = |labs: String| {
         let labs: serde_json::Value = serde_json::from_str(&labs).expect("`lab ls --output json` is JSON");
-        labs.as_array().expect("a list").iter().filter(|lab| lab["orphan"] == true).map(|lab| lab["id"].to_string()).collect::<Vec<_>>()
+        labs.as_array()
+            .expect("a list")
+            .iter()
+            .filter(|lab| lab["orphan"] == true)
+            .map(|lab| lab["id"].to_string())
+            .collect::<Vec<_>>()
     };
     assert!(orphans(labs()).is_empty());
     Outcome::of(lab_command(&["down", "--orphans"])).success();

@@ -66,7 +66,8 @@ fn nodes_can_be_frozen_cut_off_and_powered_off() {
 #[test]
 fn disks_can_be_filled_wiped_saved_and_restored() {
     let lab = Lab::up("disks_can_be_filled_wiped_saved_and_restored", Shape::of(1, 1));
-    let write = |node: &str, path: &str| lab.ssh(node, &format!("sudo dd if=/dev/zero of={path} bs=64k count=4 conv=fsync"));
+    let write =
+        |node: &str, path: &str| lab.ssh(node, &format!("sudo dd if=/dev/zero of={path} bs=64k count=4 conv=fsync"));
 
     lab.fill("w1");
     for path in ["/var/lib/more", "/var/lib/containerd/more", "/var/lib/kubelet/more"] {
@@ -75,6 +76,12 @@ fn disks_can_be_filled_wiped_saved_and_restored() {
     write("cp1", "/var/lib/more").success();
     lab.unfill("w1");
     write("w1", "/var/lib/more").success();
+
+    let before = lab.disk("cp1");
+    lab.ssh("cp1", "sudo -n ls -lR /etc").success();
+    assert_eq!(before, lab.disk("cp1"), "reading is seen as writing");
+    lab.ssh("cp1", "cat /etc/hosts | sudo tee /etc/hosts > /dev/null").success();
+    assert_ne!(before, lab.disk("cp1"), "writing is not seen");
 
     let mark = |text: &str| {
         for node in ["cp1", "w1"] {
@@ -107,7 +114,11 @@ fn two_subnets_are_routed_and_unknown_sources_dropped() {
 
     // A packet from an address that is not the node's, as a pod's without a tunnel: it is sent, and never comes.
     lab.ssh("cp1", "sudo ip addr add 10.244.1.1/32 dev lo").success();
-    lab.ssh("cp2", "sudo nft add table ip seen; sudo nft add chain ip seen in '{ type filter hook input priority 0; }'").success();
+    lab.ssh(
+        "cp2",
+        "sudo nft add table ip seen; sudo nft add chain ip seen in '{ type filter hook input priority 0; }'",
+    )
+    .success();
     lab.ssh("cp2", "sudo nft add rule ip seen in ip saddr 10.244.1.1 counter; sudo nft add rule ip seen in ip saddr 10.77.0.11 icmp type echo-request counter").success();
     lab.ssh("cp1", "ping -c 2 -W 1 -I 10.244.1.1 10.77.1.12; ping -c 2 -W 1 10.77.1.12").success();
     let seen = lab.ssh("cp2", "sudo nft list chain ip seen in").success();

@@ -16,7 +16,13 @@ fn refused(code: i32, message: &str, arguments: &[&str]) {
 fn up_under(shell: &str) -> Outcome {
     let mut command = Command::new("unshare");
     let lab = lab_command(&[""; 0]);
-    command.args(["--mount", "bash", "-c", shell]).arg(lab.get_program()).args(["up", "--id", ID, "--control-planes", "1"]);
+    command.args(["--mount", "bash", "-c", shell]).arg(lab.get_program()).args([
+        "up",
+        "--id",
+        ID,
+        "--control-planes",
+        "1",
+    ]);
     Outcome::of(command)
 }
 

@@ -36,8 +36,11 @@ fn every_variant_bites() {
         ("held-packages", held_packages),
     ];
     // One lab for all: so every check is made before the first failure ends the test.
-    let failed: Vec<&str> =
-        checks.iter().filter(|(_, check)| catch_unwind(AssertUnwindSafe(|| check(&lab))).is_err()).map(|(name, _)| *name).collect();
+    let failed: Vec<&str> = checks
+        .iter()
+        .filter(|(_, check)| catch_unwind(AssertUnwindSafe(|| check(&lab))).is_err())
+        .map(|(name, _)| *name)
+        .collect();
     assert!(failed.is_empty(), "these variants do not bite: {failed:?}");
 }
 
@@ -155,5 +158,6 @@ fn held_packages(lab: &Lab) {
     assert_eq!(lab.ssh("w7", "apt-mark showhold").success(), "iptables");
     let refused = lab.ssh("w7", "sudo apt-get install -y conntrack");
     assert!(!refused.ok() && refused.stderr.contains("conntrack"), "{refused}");
-    lab.ssh("cp1", "sudo apt-get update && sudo apt-get install -y --no-install-recommends --download-only conntrack").success();
+    lab.ssh("cp1", "sudo apt-get update && sudo apt-get install -y --no-install-recommends --download-only conntrack")
+        .success();
 }

@@ -78,7 +78,11 @@ impl Lab {
         arguments.extend(shape.arguments());
         lab_command(&["down", "--orphans"]).output().expect("tests/lab/lab cannot be started");
         Outcome::of(lab_command(&arguments)).success();
-        eprintln!("{name}: {} nodes after {:.1} s", shape.control_planes + shape.workers, started.elapsed().as_secs_f32());
+        eprintln!(
+            "{name}: {} nodes after {:.1} s",
+            shape.control_planes + shape.workers,
+            started.elapsed().as_secs_f32()
+        );
         Lab { name: name.to_string(), started, _turn: turn }
     }
 
@@ -121,6 +125,11 @@ impl Lab {
     /// A shell command on a node, as its login user. Standard input is empty.
     pub fn ssh(&self, node: &str, command: &str) -> Outcome {
         self.lab("ssh", &[node, command])
+    }
+
+    /// What a node has written to its disk, one line per file. Equal lists: nothing was written in between.
+    pub fn disk(&self, node: &str) -> String {
+        self.lab("disk", &[node]).success()
     }
 
     /// `kubectl` on a node that has an admin's configuration.

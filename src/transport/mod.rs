@@ -68,7 +68,7 @@ pub trait Effect: Probe {
     /// Starts a script whose standard input stays open until the [`Held`] is dropped, without a time limit.
     ///
     /// The script's first line of output says that it runs; from then on its standard input holds one newline per beat. So
-    /// it can't be wrapped by `shell::wrap`, which gives its body an empty standard input: such a holder ends at once.
+    /// it is wrapped by `shell::wrap_listening`: `shell::wrap` gives its body an empty input, and such a holder ends at once.
     /// A connection on which something is held does not count among those that a [`Connector`] has open at once.
     ///
     /// # Errors

@@ -49,7 +49,7 @@ say "Building ${#missing[@]} of the lab's ${#wanted[@]} assets in $LAB_CACHE (al
 trap 'interrupted 130' INT
 trap 'interrupted 143' TERM HUP
 start=$SECONDS position=0
-[ "${ASSET_DIGEST[keys]}" != none ] || make_keys "[1/${#missing[@]}]"
+[ -z "${wanted[keys]-}" ] || [ "${ASSET_DIGEST[keys]}" != none ] || make_keys "[1/${#missing[@]}]"
 for name in "${missing[@]}"; do
   position=$((position + 1))
   build_asset "$name" "[$position/${#missing[@]}]"

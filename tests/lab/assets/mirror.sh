@@ -7,7 +7,6 @@ download containerd runc docker.io haproxy keepalived conntrack socat ebtables e
 # These conflict with one another: each alone.
 download systemd-timesyncd
 download ntpsec
-download cri-tools || true # not in every Debian; the lab has its own in the Kubernetes repository
 mv "$archives"/*.deb "$OUT/"
 cd "$OUT"
 apt-ftparchive packages . > Packages

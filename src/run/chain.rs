@@ -122,6 +122,7 @@ impl<'a> Walk<'a> {
             let Work::Cluster(call) = &op.work else { unreachable!("an item's ops are of one sort") };
             self.cluster_op(item, op, call).await?;
         }
+        self.changed += 1;
         self.finished(item, Outcome::Changed, began.elapsed().as_secs_f64());
         Ok(())
     }

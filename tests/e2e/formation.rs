@@ -104,8 +104,7 @@ fn every_node_is_ready_and_etcd_votes(lab: &Lab) {
             "sudo curl -fsS --cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/etcd/server.crt \
              --key /etc/kubernetes/pki/etcd/server.key -d '{}' https://127.0.0.1:2379/v3/cluster/member/list",
         )
-        .success()
-        .stdout;
+        .success();
     let members = json(&members);
     let members = members["members"].as_array().expect("members");
     assert_eq!(members.len(), 3);

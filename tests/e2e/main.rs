@@ -3,6 +3,9 @@
 
 mod lab;
 
+mod formation;
+mod refusals;
+
 mod lab_cluster;
 mod lab_down;
 mod lab_faults;

@@ -73,6 +73,13 @@ impl Up {
     /// Whether the plan can be run; gives the end where there is nothing to do.
     fn look(&self, survey: &Survey, output: &Output) -> Result<Option<ExitStatus>, Failure> {
         let plan = &survey.plan;
+        if let Cluster::Unknown { .. } = survey.cluster {
+            notices(plan, output);
+            return Err(Error::new("begin")
+                .cause("whether the cluster lives is unknown, and nothing is done to what is merely unknown")
+                .hint("bring the control planes named above back, then run `kbootstrap up` again")
+                .into());
+        }
         if plan.refusals().next().is_some() {
             output.say(&ui::plan_tree(plan, Paint { colour: output.colour_talk() }, ui::Detail::Changes));
             return Err(Error::new("begin").cause("the plan has what is not ours to change").into());
@@ -88,10 +95,7 @@ impl Up {
         if plan.has_changes() {
             return Ok(None);
         }
-        for notice in &plan.notices {
-            let whose = notice.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default();
-            output.say(&format!("note: {whose}{}", notice.text));
-        }
+        notices(plan, output);
         let nodes = survey.observations.len();
         match plan.unknown().len() {
             0 => {
@@ -102,6 +106,17 @@ impl Up {
                 output.say(&format!("Nothing to change on the nodes that answered; {silent} of {nodes} did not."));
                 Ok(Some(ExitStatus::Partial))
             }
+        }
+    }
+}
+
+/// What a person should know: said though nothing is done about it.
+fn notices(plan: &Plan, output: &Output) {
+    for notice in &plan.notices {
+        let whose = notice.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default();
+        output.say(&format!("note: {whose}{}", notice.text));
+        if let Some(hint) = &notice.hint {
+            output.say(&format!("      {hint}"));
         }
     }
 }

@@ -174,7 +174,7 @@ fn notices(input: &Input) -> Vec<Notice> {
     let mut notices = Vec::new();
     for (name, observation) in input.observations {
         if let Observation::Unknown { error, hint } = observation {
-            let text = format!("nothing is known of it: {error}");
+            let text = error.clone();
             notices.push(Notice { node: Some(name.clone()), text, hint: hint.clone() });
         }
     }

@@ -34,4 +34,17 @@ fn plain_kubeadm_forms_a_cluster_that_runs_a_pod() {
     until("the pod has ended", Duration::from_secs(120), || matches!(phase().as_str(), "Succeeded" | "Failed"));
     let logs = lab.kubectl("cp1", "logs probe").success();
     assert!(phase() == "Succeeded" && logs.contains("10.96.0.1"), "{logs}");
+
+    // The cluster goes on from kept disks: the same pods, and new ones.
+    let saved = format!("test-{}", std::process::id());
+    lab.save(&saved);
+    lab.wipe("cp1");
+    lab.restore(&saved);
+    lab.lab("save", &["--delete", &saved]).success();
+    until("the API answers", Duration::from_secs(120), || lab.kubectl("cp1", "get --raw /readyz").ok());
+    assert_eq!(phase(), "Succeeded");
+    lab.kubectl("cp1", "delete pod probe").success();
+    lab.kubectl("cp1", pod).success();
+    until("a new pod has ended", Duration::from_secs(180), || matches!(phase().as_str(), "Succeeded" | "Failed"));
+    assert_eq!(phase(), "Succeeded");
 }

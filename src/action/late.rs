@@ -64,12 +64,11 @@ impl Actions {
                     let found = found::read(link, leader).await?;
                     return Genesis::form(leader, &self.setup.cluster, found, OffsetDateTime::now_utc(), &mut os_rng());
                 }
+                let known = self.known_identity().await?;
                 let mut outcome = Err(ActionError::new("read the authorities", "there is no control plane to ask"));
                 for node in link.nodes() {
                     outcome = match found::read(link, &node).await {
-                        Ok(found) => {
-                            Genesis::take(&node, found, self.setup.identity.as_ref(), OffsetDateTime::now_utc())
-                        }
+                        Ok(found) => Genesis::take(&node, found, known.as_ref(), OffsetDateTime::now_utc()),
                         Err(error) => Err(error),
                     };
                     if outcome.is_ok() {
@@ -79,6 +78,15 @@ impl Actions {
                 outcome
             })
             .await
+    }
+
+    /// A living cluster's identity as it was told, or else as the API has it.
+    async fn known_identity(&self) -> Result<Option<ClusterIdentity>, ActionError> {
+        if self.setup.identity.is_some() {
+            return Ok(self.setup.identity.clone());
+        }
+        let asked = self.session.call(|client| async move { view::identity(&client).await });
+        asked.await.map_err(ActionError::of("read the cluster's identity"))
     }
 
     pub(super) async fn identity(&self) -> Result<ClusterIdentity, ActionError> {

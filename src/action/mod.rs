@@ -24,7 +24,7 @@ use tokio::time::Instant;
 
 pub use error::ActionError;
 pub use late::LateContent;
-pub use proof::{Condition, Expected, conditions};
+pub use proof::{Condition, Expected, conditions, etcd_condition};
 
 use crate::kube::{AdminConf, KubeError, Link, Route};
 use crate::model::facts::ClusterIdentity;
@@ -107,6 +107,11 @@ impl Actions {
         self.founded();
         self.api.send_replace(true);
         Ok(())
+    }
+
+    /// Lets pods on these nodes ask DNS and connect to each other, once, and removes them.
+    pub async fn probe(&self, nodes: &[NodeName], image: &str, limit: Duration) -> Condition {
+        probe::probe(&self.session, nodes, image, Instant::now() + limit).await
     }
 
     /// Performs a call of the API, within a time limit, and gives remarks for a person. A call may be repeated: it says

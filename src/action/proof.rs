@@ -127,8 +127,8 @@ fn coredns(live: &Live) -> Condition {
     })
 }
 
-/// What a member of etcd says: as many voters as control planes, no learner, a leader, no alarm.
-pub(super) fn etcd(etcd: Result<&Etcd, &str>, expected: Expected<'_>) -> Condition {
+/// What a member of etcd says, or why nothing is known: as many voters as control planes, no learner, a leader, no alarm.
+pub fn etcd_condition(etcd: Result<&Etcd, &str>, expected: Expected<'_>) -> Condition {
     let etcd = match etcd {
         Ok(etcd) => etcd,
         Err(reason) => return Condition::of("etcd", &[String::from(reason)], String::new),
@@ -267,14 +267,14 @@ mod tests {
         let control_planes = [name("cp1")];
         let expected = Expected { nodes: &[], control_planes: &control_planes };
         let mut healthy = Etcd { members: vec![member("cp1", false)], leader: Some("a".into()), ..Etcd::default() };
-        assert!(etcd(Ok(&healthy), expected).holds);
+        assert!(etcd_condition(Ok(&healthy), expected).holds);
         healthy.alarms = vec!["NOSPACE".into()];
         healthy.members.extend([member("cp2", true), member("", false)]);
         healthy.leader = None;
         assert_eq!(
-            etcd(Ok(&healthy), expected).detail,
+            etcd_condition(Ok(&healthy), expected).detail,
             "cp2 is a learner; member a has not started; 3 members, not 1; no leader; alarm NOSPACE"
         );
-        assert_eq!(etcd(Err("no answer"), expected).detail, "no answer");
+        assert_eq!(etcd_condition(Err("no answer"), expected).detail, "no answer");
     }
 }

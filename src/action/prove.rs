@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::proof::{Condition, Expected, conditions, etcd};
+use super::proof::{Condition, Expected, conditions, etcd_condition};
 use super::session::Session;
 use super::{ActionError, probe};
 use crate::facts::control_plane;
@@ -33,17 +33,15 @@ pub(super) async fn prove(
         let chosen = all.iter().filter(|condition| condition.holds == holds);
         chosen.map(|condition| format!("{}: {}", condition.name, condition.detail)).collect()
     };
-    match lines(false) {
-        missing if missing.is_empty() => Ok(lines(true)),
-        missing => {
-            let held: Vec<&str> = all.iter().filter(|condition| condition.holds).map(|held| held.name).collect();
-            let cause = match held[..] {
-                [] => String::from("no condition holds"),
-                _ => format!("{} hold, not all", held.join(", ")),
-            };
-            Err(ActionError::new(WHAT, cause).details(missing).hint("kbootstrap status shows how it goes on"))
-        }
+    let mut missing = lines(false);
+    if missing.is_empty() {
+        return Ok(lines(true));
     }
+    let names: Vec<&str> = all.iter().filter(|condition| !condition.holds).map(|missing| missing.name).collect();
+    let cause = format!("{} of {} conditions do not hold: {}", names.len(), all.len(), names.join(", "));
+    // A condition names what is missing, a pod says why.
+    missing.extend(session.call(|client| async move { view::troubles(&client).await }).await.unwrap_or_default());
+    Err(ActionError::new(WHAT, cause).details(missing).hint("kbootstrap status shows how it goes on"))
 }
 
 /// What the API tells, as soon as all of it holds, or at the limit's end.
@@ -78,7 +76,7 @@ async fn by_etcd(session: &Session, expected: Expected<'_>, until: Instant) -> C
     let mut pause = Duration::from_millis(250);
     loop {
         let said = ask_etcd(session).await;
-        let condition = etcd(said.as_ref().map_err(String::as_str), expected);
+        let condition = etcd_condition(said.as_ref().map_err(String::as_str), expected);
         if condition.holds || Instant::now() + pause > until {
             return condition;
         }

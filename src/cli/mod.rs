@@ -2,14 +2,17 @@
 
 mod check;
 mod confirm;
+mod control_planes;
 mod facts;
 mod failure;
+mod kubeconfig;
 mod locks;
 mod open;
 mod output;
 mod plan;
 mod reach;
 mod runs;
+mod status;
 mod survey;
 mod up;
 
@@ -85,6 +88,8 @@ pub enum Command {
     Facts(facts::Facts),
     Plan(plan::Plan),
     Up(up::Up),
+    Status(status::Status),
+    Kubeconfig(kubeconfig::Kubeconfig),
 }
 
 impl Command {
@@ -94,6 +99,8 @@ impl Command {
             Self::Facts(facts) => talking(facts.run(output)),
             Self::Plan(plan) => talking(plan.run(output)),
             Self::Up(up) => talking(up.run(output)),
+            Self::Status(status) => talking(status.run(output)),
+            Self::Kubeconfig(kubeconfig) => talking(kubeconfig.run(output)),
         }
     }
 }

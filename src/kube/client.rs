@@ -31,7 +31,7 @@ const ANSWER: Duration = Duration::from_secs(20);
 
 /// A client that asks the API server of whichever control plane the link leads to.
 ///
-/// All requests and watches share one HTTP/2 connection over one SSH channel. A lost one is noticed by pings within 8 s
+/// All requests and watches share one HTTP/2 connection over one SSH channel. A lost one is noticed by pings within 15 s
 /// and replaced at the next request, by another control plane where that is needed. Nothing is opened yet.
 ///
 /// # Errors
@@ -41,8 +41,8 @@ pub fn client(link: Arc<Link>, conf: &AdminConf) -> Result<Client, KubeError> {
     let hyper = hyper_util::client::legacy::Client::builder(TokioExecutor::new())
         .http2_only(true)
         .timer(TokioTimer::new())
-        .http2_keep_alive_interval(Duration::from_secs(3))
-        .http2_keep_alive_timeout(Duration::from_secs(5))
+        .http2_keep_alive_interval(Duration::from_secs(5))
+        .http2_keep_alive_timeout(Duration::from_secs(10))
         .http2_keep_alive_while_idle(true)
         .build::<_, Body>(connector);
     let base = Uri::from_static("https://kubernetes:6443");

@@ -32,6 +32,8 @@ pub(crate) const STATIC_PODS: &str = "tier=control-plane";
 pub(crate) const COREDNS_PODS: &str = "k8s-app=kube-dns";
 /// Objects in one answer: bounds memory, and 1,000 nodes still take only four.
 pub(crate) const PAGE: u32 = 250;
+/// Lines on pods that are not ready: a person reads no more.
+const MOST_TROUBLES: usize = 12;
 /// The longest that the whole view may take.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -123,6 +125,24 @@ async fn static_pods(client: &Client) -> Result<BTreeMap<(NodeName, String), Pod
 
 pub(crate) async fn coredns_pods(client: &Client) -> Result<BTreeMap<String, PodSeen>, KubeError> {
     Ok(pods(client, SYSTEM, COREDNS_PODS).await?.iter().map(|pod| (pod.name(), pod.seen())).collect())
+}
+
+/// What keeps the cluster's own pods from being ready, one line for each.
+pub(crate) async fn troubles(client: &Client) -> Result<Vec<String>, KubeError> {
+    let sets = daemon_sets(client).await?;
+    let mut namespaces: Vec<&str> =
+        sets.keys().filter_map(|key| Some(key.split_once('/')?.0)).chain([SYSTEM]).collect();
+    namespaces.sort_unstable();
+    namespaces.dedup();
+    let all = try_join_all(namespaces.iter().map(|namespace| pods(client, namespace, ""))).await?;
+    Ok(all.iter().flatten().filter_map(trouble).take(MOST_TROUBLES).collect())
+}
+
+fn trouble(pod: &Pod) -> Option<String> {
+    let seen = pod.seen();
+    let why = seen.why.filter(|_| !seen.going)?;
+    let on = seen.node.map(|node| format!(" on {node}")).unwrap_or_default();
+    Some(format!("pod {}{on}: {why}", pod.name()))
 }
 
 /// Pods of a namespace by their labels.

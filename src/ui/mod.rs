@@ -6,11 +6,13 @@ mod lines;
 mod paint;
 mod plan;
 mod screen;
+mod status;
 mod summary;
 
 pub use paint::Paint;
 pub use plan::{Detail, plan_tree};
 pub use screen::{Screen, Style};
+pub use status::{EtcdStatus, NodeStatus, Status, status};
 pub use summary::{Row, summary};
 
 /// Seconds as a person reads them: `0.4 s`, `12 s`, `3 min 05 s`.

@@ -2,9 +2,13 @@
 
 pub mod check;
 pub mod facts;
+mod kubeconfig;
 mod plan;
+mod status;
 
+pub use kubeconfig::kubeconfig;
 pub use plan::plan;
+pub use status::status;
 
 use serde::Serialize;
 

@@ -1,0 +1,82 @@
+//! Reaching a cluster that should live, through its control planes: what `status` and `kubeconfig` begin with.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::{Failure, Machines, open, reach};
+use crate::{
+    gather::{self, Ask, Gathered},
+    kube::{Link, Route, Sight},
+    model::{
+        cluster::ClusterSpec, facts::Facts, name::NodeName, node::NodeSpec, observe::Observation, secret::Secret,
+        ssh::SshTarget,
+    },
+    transport::Connector,
+};
+
+/// The control planes of an inventory, each looked at once. Workers are not asked: the API speaks for them.
+pub struct ControlPlanes {
+    pub spec: ClusterSpec,
+    pub connector: Arc<dyn Connector>,
+    pub observations: BTreeMap<NodeName, Observation>,
+    /// Leads to the API, by a connection that is open already where there is one.
+    pub link: Arc<Link>,
+    pub routes: Vec<Route>,
+    /// Credentials of an administrator, where any control plane has them.
+    pub admin_conf: Option<Secret<String>>,
+}
+
+impl ControlPlanes {
+    /// Looks at every control plane of the inventory at once.
+    pub async fn look(machines: &Machines) -> Result<Self, Failure> {
+        let spec = open::spec(machines)?;
+        let password = open::sudo_password(&spec)?;
+        let connector = reach::connector();
+        let target =
+            |node: &NodeSpec| -> SshTarget { reach::target(node, machines.accept_new_host_keys, password.as_ref()) };
+        let targets = spec.control_planes().map(|node| gather::Target {
+            name: node.name.clone(),
+            ssh: target(node),
+            ask: Ask::facts().with_admin_conf(),
+            keep: true,
+        });
+        let mut gathered = gather::observe(Arc::clone(&connector), targets.collect(), |_, _| {}).await;
+        // The likeliest to serve first; the inventory's order otherwise.
+        let mut routes: Vec<Route> =
+            spec.control_planes().map(|node| Route { node: node.name.clone(), target: target(node) }).collect();
+        routes.sort_by_key(|route| !gathered.get(&route.node).is_some_and(serves));
+        let link = Link::new(Arc::clone(&connector), routes.clone());
+        let mut admin_conf = None;
+        for route in &routes {
+            let Some(node) = gathered.get_mut(&route.node) else { continue };
+            if admin_conf.is_none() && node.secrets.admin_conf.is_some() {
+                admin_conf = node.secrets.admin_conf.take();
+                link.adopt(&route.node, node.connection.take()).await;
+            }
+        }
+        let observations = gathered.into_iter().map(|(name, node)| (name, node.observation)).collect();
+        Ok(Self { spec, connector, observations, link: Arc::new(link), routes, admin_conf })
+    }
+
+    /// What was seen, as a verdict on the cluster needs it.
+    pub fn sights(&self) -> Vec<Sight<'_>> {
+        let seen = |observation| match observation {
+            &Observation::Seen(ref seen) => Ok(&seen.facts.kubernetes),
+            Observation::Unknown { error, .. } => Err(error.as_str()),
+        };
+        let all = self.observations.iter();
+        all.map(|(node, observation)| Sight { node, control_plane: true, seen: seen(observation) }).collect()
+    }
+
+    /// The facts of a control plane that answered.
+    pub fn facts(&self, node: &NodeName) -> Option<&Facts> {
+        match self.observations.get(node)? {
+            Observation::Seen(seen) => Some(&seen.facts),
+            Observation::Unknown { .. } => None,
+        }
+    }
+}
+
+/// Whether a control plane's own API server says that it is ready.
+fn serves(node: &Gathered) -> bool {
+    matches!(&node.observation, Observation::Seen(seen) if seen.facts.kubernetes.readyz == Some(200))
+}

@@ -59,12 +59,15 @@ impl ControlPlanes {
 
     /// What was seen, as a verdict on the cluster needs it.
     pub fn sights(&self) -> Vec<Sight<'_>> {
-        let seen = |observation| match observation {
-            &Observation::Seen(ref seen) => Ok(&seen.facts.kubernetes),
-            Observation::Unknown { error, .. } => Err(error.as_str()),
-        };
-        let all = self.observations.iter();
-        all.map(|(node, observation)| Sight { node, control_plane: true, seen: seen(observation) }).collect()
+        let mut sights = Vec::new();
+        for (node, observation) in &self.observations {
+            let seen = match observation {
+                Observation::Seen(seen) => Ok(&seen.facts.kubernetes),
+                Observation::Unknown { error, .. } => Err(error.as_str()),
+            };
+            sights.push(Sight { node, control_plane: true, seen });
+        }
+        sights
     }
 
     /// The facts of a control plane that answered.

@@ -10,6 +10,7 @@ mod locks;
 mod open;
 mod output;
 mod plan;
+mod playbook;
 mod reach;
 mod runs;
 mod status;
@@ -90,6 +91,7 @@ pub enum Command {
     Up(up::Up),
     Status(status::Status),
     Kubeconfig(kubeconfig::Kubeconfig),
+    Playbook(playbook::Playbook),
 }
 
 impl Command {
@@ -101,6 +103,7 @@ impl Command {
             Self::Up(up) => talking(up.run(output)),
             Self::Status(status) => talking(status.run(output)),
             Self::Kubeconfig(kubeconfig) => talking(kubeconfig.run(output)),
+            Self::Playbook(playbook) => playbook.run(output),
         }
     }
 }

@@ -75,7 +75,7 @@ async fn probe(seen: &ControlPlanes, live: &Live) -> Result<crate::action::Condi
     let actions =
         Actions::new(Arc::clone(&seen.connector), setup).map_err(|why| Error::new("read admin.conf").cause(why))?;
     let ready: Vec<NodeName> = live.nodes.iter().filter(|(_, node)| node.ready).map(|(name, _)| name.clone()).collect();
-    Ok(actions.probe(&ready, &images::proof(&seen.spec).to_string(), PROBE).await)
+    Ok(actions.probe(&ready, images::proof(&seen.spec).as_ref(), PROBE).await)
 }
 
 fn shown(seen: &ControlPlanes, cluster: &Cluster) -> Shown {

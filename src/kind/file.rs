@@ -112,3 +112,84 @@ fn foreign_identity(file: &File, context: &Context<'_>, there: Option<&[u8]>) ->
         "take it out of the inventory, or reset the machine first",
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kind::testing::{World, change, reason, sh_with, text_file},
+        model::{facts::ClusterIdentity, mode::Mode, op::Late},
+    };
+
+    fn file(content: Content) -> File {
+        File { path: "/etc/x/a.conf".into(), content, mode: Mode::PUBLIC, owner: "root:root".into() }
+    }
+
+    #[test]
+    fn content_mode_and_owner_are_compared() {
+        let file = file(Content::Text("a\nb\n".into()));
+        let mut world = World::bare();
+        world.file(&file.path, "a\nb\n");
+        assert!(matches!(world.judge("w1", |context| judge(&file, context)), Verdict::Satisfied));
+        world.file(&file.path, "a\nc\n");
+        assert_eq!(change(world.judge("w1", |context| judge(&file, context))).diff, ["- c", "+ b"]);
+        let FileSeen::File { sha256, content, .. } = text_file("a\nb\n") else { panic!() };
+        let there = FileSeen::File { mode: 0o600, owner: "root".into(), group: "adm".into(), sha256, content };
+        world.seen.files.insert(file.path.clone(), there);
+        let diff = change(world.judge("w1", |context| judge(&file, context))).diff;
+        assert_eq!(diff, ["~ mode: 0600 -> 0644", "~ owner: root:adm -> root:root"]);
+        world.seen.files.insert(file.path.clone(), FileSeen::Absent);
+        let diff = change(world.judge("w1", |context| judge(&file, context))).diff;
+        assert_eq!(diff[0], "+ /etc/x/a.conf (2 lines, 0644 root:root)");
+        world.seen.files.insert(file.path.clone(), FileSeen::Other);
+        assert!(reason(world.judge("w1", |context| judge(&file, context))).contains("is not a file"));
+    }
+
+    #[test]
+    fn what_is_known_only_in_the_run_comes_as_an_input_until_it_is_known() {
+        let file = file(Content::Late(LateFile::ClusterCa));
+        let mut world = World::bare();
+        world.seen.files.insert(file.path.clone(), FileSeen::Absent);
+        assert_eq!(change(world.judge("w1", |context| judge(&file, context))).late(), [Late::ClusterCa]);
+        world.ca_crt = Some("PEM\n".into());
+        assert!(change(world.judge("w1", |context| judge(&file, context))).late().is_empty());
+        world.file(&file.path, "PEM\n");
+        assert!(matches!(world.judge("w1", |context| judge(&file, context)), Verdict::Satisfied));
+    }
+
+    #[test]
+    fn another_clusters_identity_is_overwritten_only_where_nothing_runs() {
+        let file = file(Content::Late(LateFile::Identity));
+        let mut world = World::live("w1");
+        world.file(&file.path, "id = \"other\"\n");
+        world.seen.facts.kubernetes.identity =
+            Some(ClusterIdentity { id: "other".into(), name: "old".into(), ca_sha256: String::new() });
+        assert!(reason(world.judge("w1", |context| judge(&file, context))).contains("another cluster"));
+        world.seen.facts.kubernetes.configs.clear();
+        world.seen.facts.kubernetes.manifests.clear();
+        change(world.judge("w1", |context| judge(&file, context)));
+    }
+
+    #[test]
+    fn the_script_leaves_the_file_and_nothing_else() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sub/a.conf");
+        let me = folder.path().to_str().unwrap();
+        std::fs::write(folder.path().join("input"), "late\n").unwrap();
+        for (source, expected) in [
+            (write::Source::Text("it's\n$(x) `y` \\n %s"), "it's\n$(x) `y` \\n %s"),
+            (write::Source::Input("input"), "late\n"),
+            (write::Source::Output("echo said"), "said\n"),
+        ] {
+            // chown to root needs root; the owner is what it is.
+            let text = write::put(path.to_str().unwrap(), source, Mode::PRIVATE, "0:0").replace("chown", ": chown");
+            sh_with(&text, &[("KB_IN", me)]).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), expected);
+        }
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let folder_mode = std::fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777;
+        assert_eq!(folder_mode & 0o700, 0o700);
+    }
+}

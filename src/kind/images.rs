@@ -67,31 +67,19 @@ done
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
-
     use super::*;
-    use crate::kind::testing::sh_with;
-
-    /// A `crictl` that fails as told, and notes what it was asked.
-    fn crictl(folder: &Path, body: &str) -> String {
-        let path = folder.join("crictl");
-        let log = folder.join("log").display().to_string();
-        fs::write(&path, format!("#!/bin/sh\necho \"$*\" >> {log}\n{body}\n")).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::write(folder.join("sleep"), "#!/bin/sh\n").unwrap();
-        fs::set_permissions(folder.join("sleep"), fs::Permissions::from_mode(0o755)).unwrap();
-        format!("{}:{}", folder.display(), std::env::var("PATH").unwrap())
-    }
+    use crate::kind::testing::{programs, sh_with};
 
     #[test]
     fn pulls_all_and_names_what_failed() {
         let folder = tempfile::tempdir().unwrap();
         let body = "case $2 in b/gone:1) echo 'rpc: not found' >&2; exit 1;; c/flaky:1) [ \"$(grep -c flaky \"${0%/*}/log\")\" -ge 3 ];; esac";
-        let path = crictl(folder.path(), body);
+        let log = "echo \"$*\" >> \"${0%/*}/log\"";
+        let path = programs(folder.path(), &[("crictl", &format!("{log}\n{body}")), ("sleep", ":")]);
         let images = ["a/a:1", "b/gone:1", "c/flaky:1"].map(String::from);
         let said = sh_with(&script(&images.iter().collect::<Vec<_>>()), &[("PATH", &path)]).unwrap_err();
         assert_eq!(said, "could not pull b/gone:1:\nrpc: not found\n");
-        let log = fs::read_to_string(folder.path().join("log")).unwrap();
+        let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
         let asked = |name: &str| log.lines().filter(|line| line.contains(name)).count();
         assert_eq!((asked("a/a:1"), asked("b/gone:1"), asked("c/flaky:1")), (1, 1, 3));
     }

@@ -52,3 +52,24 @@ pub fn judge(modules: &[String], context: &Context<'_>) -> Verdict {
     }
     if diff.is_empty() { Verdict::Satisfied } else { op::change(diff, ops) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::testing::{World, change, kinds};
+
+    #[test]
+    fn modules_are_loaded_now_and_at_every_boot() {
+        let modules = ["overlay", "br_netfilter"].map(String::from);
+        let mut world = World::bare();
+        world.seen.modules.insert("overlay".into(), true);
+        let both = change(world.judge("w1", |context| judge(&modules, context)));
+        assert_eq!(
+            (kinds(&both), both.diff.last().unwrap().as_str()),
+            (vec!["file.write", "module.load"], "+ br_netfilter loaded")
+        );
+        world.file(FILE, &text(&modules));
+        world.seen.modules.insert("br_netfilter".into(), true);
+        assert!(matches!(world.judge("w1", |context| judge(&modules, context)), Verdict::Satisfied));
+    }
+}

@@ -131,3 +131,86 @@ fn install_script(install: &[String], hold: &[&str]) -> String {
     }
     script
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kind::testing::{World, change, kinds, reason, script},
+        model::observe::CommandSeen,
+    };
+
+    fn wish(name: &str, version: Option<&str>, hold: bool) -> PackageWish {
+        let package = Package { name: name.into(), version: version.map(String::from) };
+        PackageWish { package, hold, unless: None }
+    }
+
+    fn seen(version: &str, held: bool) -> PackageSeen {
+        PackageSeen { version: Some(version.into()), held, broken: None }
+    }
+
+    fn verdict(world: &World, wishes: &[PackageWish]) -> Verdict {
+        world.judge("w1", |context| judge(wishes, context))
+    }
+
+    #[test]
+    fn what_is_missing_comes_in_one_transaction() {
+        let wishes = [wish("curl", None, false), wish("kubelet", Some("1.30.14-1.1"), true), wish("runc", None, true)];
+        let mut world = World::bare();
+        world.seen.packages.insert("curl".into(), seen("7.88", false));
+        let all = change(verdict(&world, &wishes));
+        assert_eq!(all.diff, ["+ kubelet (1.30.14-1.1)", "+ runc (any version)"]);
+        assert_eq!((kinds(&all), all.disrupts.as_deref()), (vec!["apt.install"], None));
+        assert!(script(&all, 0).contains("'kubelet=1.30.14-1.1' runc\n"));
+        assert!(script(&all, 0).ends_with("apt-mark hold kubelet runc > /dev/null"));
+        world.seen.packages.insert("kubelet".into(), seen("1.30.14-1.1", true));
+        world.seen.packages.insert("runc".into(), seen("1.1", false));
+        let hold = change(verdict(&world, &wishes));
+        assert_eq!((kinds(&hold), hold.diff), (vec!["apt.hold"], vec!["~ runc: held".to_owned()]));
+        world.seen.packages.insert("runc".into(), seen("1.1", true));
+        assert!(matches!(verdict(&world, &wishes), Verdict::Satisfied));
+    }
+
+    #[test]
+    fn versions_fit_whole_or_by_their_beginning() {
+        let mut world = World::bare();
+        world.seen.packages.insert("containerd".into(), seen("1.7.27-1", false));
+        assert!(matches!(verdict(&world, &[wish("containerd", Some("1.7.*"), false)]), Verdict::Satisfied));
+        let other = change(verdict(&world, &[wish("containerd", Some("1.6.20~ds1"), false)]));
+        assert_eq!(other.diff, ["~ containerd: 1.7.27-1 -> 1.6.20~ds1"]);
+    }
+
+    #[test]
+    fn half_configured_packages_are_finished() {
+        let mut world = World::bare();
+        let broken = PackageSeen { broken: Some("half-configured".into()), ..PackageSeen::default() };
+        world.seen.packages.insert("runc".into(), broken);
+        let repair = change(verdict(&world, &[wish("runc", None, false)]));
+        assert_eq!(repair.diff, ["~ runc: half-configured -> any version"]);
+        assert!(script(&repair, 0).contains("dpkg --configure -a"));
+    }
+
+    #[test]
+    fn another_kubernetes_under_a_node_that_joined_is_an_upgrade() {
+        let mut world = World::live("w1");
+        world.seen.packages.insert("kubelet".into(), seen("1.30.13-1.1", true));
+        let said = reason(verdict(&world, &[wish("kubelet", Some("1.30.14-1.1"), true)]));
+        assert_eq!(said, "cannot change kubelet of a node that has joined: found 1.30.13-1.1, wanted 1.30.14-1.1");
+        world.seen.packages.insert("containerd".into(), seen("1.6", true));
+        let runtime = change(verdict(&world, &[wish("containerd", Some("1.7.*"), true)]));
+        assert!(runtime.disrupts.is_some(), "whoever runs pods is asked");
+    }
+
+    #[test]
+    fn a_time_daemon_is_installed_only_where_nobody_keeps_the_time() {
+        let wishes = [PackageWish { unless: Some(Unless::TimeKept), ..wish("chrony", None, false) }];
+        let mut world = World::bare();
+        assert_eq!(change(verdict(&world, &wishes)).diff, ["+ chrony (any version)"]);
+        world.seen.facts.clock.daemon = Some("systemd-timesyncd".into());
+        assert!(matches!(verdict(&world, &wishes), Verdict::Satisfied));
+        world.seen.facts.clock.daemon = None;
+        let hosts_clock = CommandSeen { code: 0, stdout: b"0\n".to_vec() };
+        world.seen.commands.insert(":own-clock".into(), hosts_clock);
+        assert!(matches!(verdict(&world, &wishes), Verdict::Satisfied), "in a container the clock is the host's");
+    }
+}

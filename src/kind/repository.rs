@@ -159,3 +159,88 @@ kb_update --error-on=any -o Dir::Etc::sourcelist="$kb_list" -o Dir::Etc::sourcep
         list_path = quote(&paths.list),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::kind::testing::{World, change, programs, script as text, sh_with, text_file};
+
+    fn repository() -> Repository {
+        Repository {
+            name: "kubernetes".into(),
+            source: "https://pkgs.k8s.io/core:/stable:/v1.30/deb/ /".into(),
+            key_url: "https://pkgs.k8s.io/core:/stable:/v1.30/deb/Release.key".into(),
+            fingerprint: "DE15B14486CD377B9E876E1A234654DA9A296436".into(),
+        }
+    }
+
+    #[test]
+    fn the_stamp_ties_the_keyring_to_the_fingerprint() {
+        let repository = repository();
+        let paths = paths(&repository);
+        let mut world = World::bare();
+        let verdict = |world: &World| world.judge("w1", |context| judge(&repository, context));
+        let new = change(verdict(&world));
+        assert_eq!(new.diff.len(), 2);
+        assert!(text(&new, 0).find("kb_key https").unwrap() < text(&new, 0).find("mv -fT").unwrap());
+        world.file(&paths.list, &line(&repository, &paths));
+        world.file(&paths.keyring, "key");
+        world.file(&paths.stamp, &format!("{} {}\n", repository.fingerprint, sha256(b"key")));
+        assert!(matches!(verdict(&world), Verdict::Satisfied));
+        world.file(&paths.keyring, "another key");
+        assert_eq!(change(verdict(&world)).diff.len(), 1);
+        world.file(&paths.keyring, "key");
+        world.file(&paths.stamp, &format!("{} {}\n", "0".repeat(40), sha256(b"key")));
+        assert_eq!(change(verdict(&world)).diff.len(), 1);
+        world.seen.files.insert(paths.list, text_file("deb http://elsewhere /\n"));
+        world.file(&paths.stamp, &format!("{} {}\n", repository.fingerprint, sha256(b"key")));
+        assert_eq!(change(verdict(&world)).diff[0], "- deb http://elsewhere /");
+    }
+
+    /// The fingerprint that we compute is the one that gpg prints; armored or not, and never of two keys at once.
+    #[test]
+    fn fingerprints_are_gpgs() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().join("gnupg");
+        std::fs::create_dir(&home).unwrap();
+        let gpg = |args: &[&str]| {
+            let output =
+                Command::new("gpg").arg("--homedir").arg(&home).args(["--batch", "--quiet"]).args(args).output();
+            output.ok().filter(|output| output.status.success()).map(|output| output.stdout)
+        };
+        let make = |who: &str, kind: &str| gpg(&["--passphrase", "", "--quick-gen-key", who, kind, "sign", "never"]);
+        // A machine without gpg can build and use the program; it only can't run this test.
+        if make("one@localhost", "rsa2048").is_none() {
+            return;
+        }
+        make("two@localhost", "ed25519").unwrap();
+        let helper = folder.path().join("apt-helper");
+        let function = KEY_FUNCTION.replace("/usr/lib/apt/apt-helper", helper.to_str().unwrap());
+        programs(folder.path(), &[("apt-helper", "for file; do :; done; cp \"${0%/*}/served\" \"$file\"")]);
+        let check = |served: &[u8], fingerprint: &str| {
+            std::fs::write(folder.path().join("served"), served).unwrap();
+            let key = folder.path().join("key");
+            let script = format!("{function}\nkb_key https://x {fingerprint} {}\necho \"$kb_found\"", key.display());
+            sh_with(&script, &[])
+        };
+        for who in ["one@localhost", "two@localhost"] {
+            let listing = String::from_utf8(gpg(&["--with-colons", "--fingerprint", who]).unwrap()).unwrap();
+            let fingerprint = listing.lines().find_map(|line| line.strip_prefix("fpr:::::::::")).unwrap();
+            let fingerprint = fingerprint.trim_end_matches(':');
+            let binary = gpg(&["--export", who]).unwrap();
+            let armored = gpg(&["--armor", "--export", who]).unwrap();
+            for served in [&binary, &armored] {
+                assert_eq!(check(served, fingerprint).unwrap(), format!("{fingerprint}\n"));
+                assert_eq!(std::fs::read(folder.path().join("key")).unwrap(), binary);
+            }
+            let said = check(&armored, &"0".repeat(40)).unwrap_err();
+            assert_eq!(said, format!("the key at https://x is {fingerprint}; wanted is {}\n", "0".repeat(40)));
+        }
+        let both = gpg(&["--export"]).unwrap();
+        assert!(check(&both, &"0".repeat(40)).unwrap_err().contains("is not one OpenPGP key"));
+        assert!(check(b"<html>login</html>", &"0".repeat(40)).unwrap_err().contains("is not one OpenPGP key"));
+        assert!(check(b"", &"0".repeat(40)).unwrap_err().contains("is not one OpenPGP key"));
+    }
+}

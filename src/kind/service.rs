@@ -212,3 +212,115 @@ fi"#,
     ));
     script
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kind::testing::{World, change, programs, script as text, sh_with},
+        model::step::Content,
+    };
+
+    fn service(reload: bool) -> Service {
+        let watch = |path: &str, text: &str| Watch { path: path.into(), wanted: Some(Content::Text(text.into())) };
+        Service {
+            unit: "a.service".into(),
+            state: ServiceState::Running,
+            watches: vec![watch("/etc/a.conf", "conf\n"), watch("/etc/systemd/system/a.service", "unit\n")],
+            reload,
+            check: None,
+        }
+    }
+
+    fn unit(active: &str, enabled: &str) -> UnitSeen {
+        UnitSeen { load: "loaded".into(), active: active.into(), enabled: enabled.into(), ..UnitSeen::default() }
+    }
+
+    fn stamp(conf: &str, unit: &str) -> String {
+        let line = |text: &str, path: &str| format!("{}  {path}\n", sha256(text.as_bytes()));
+        line(conf, "/etc/a.conf") + &line(unit, "/etc/systemd/system/a.service")
+    }
+
+    #[test]
+    fn a_restart_is_due_by_what_will_be_there() {
+        let mut world = World::live("w1");
+        world.seen.units.insert("a.service".into(), unit("active", "enabled"));
+        let mut verdict = |stamp: &str, reload| {
+            world.file("/var/lib/kbootstrap/stamps/a.service", stamp);
+            world.judge("w1", |context| judge(&service(reload), context))
+        };
+        assert!(matches!(verdict(&stamp("conf\n", "unit\n"), false), Verdict::Satisfied));
+        let restart = change(verdict(&stamp("old\n", "unit\n"), false));
+        assert_eq!(restart.disrupts.as_deref(), Some("a.service restarts on a node that has joined"));
+        let reload = change(verdict(&stamp("old\n", "unit\n"), true));
+        assert_eq!((reload.disrupts.as_deref(), reload.ops[0].what.as_str()), (None, "reload a.service"));
+        let own = change(verdict(&stamp("conf\n", "old\n"), true));
+        assert_eq!(own.ops[0].what, "restart a.service", "a reload does not take up the unit file");
+        assert!(matches!(verdict("", false), Verdict::Change(_)));
+    }
+
+    #[test]
+    fn what_does_not_run_is_started_and_disturbs_nobody() {
+        let mut world = World::live("w1");
+        world.seen.units.insert("a.service".into(), unit("failed", "disabled"));
+        let start = change(world.judge("w1", |context| judge(&service(false), context)));
+        assert_eq!((start.disrupts.as_deref(), start.ops[0].what.as_str()), (None, "start a.service"));
+        assert_eq!(start.diff[..2], ["~ a.service: disabled -> enabled", "~ a.service: failed -> active"]);
+    }
+
+    #[test]
+    fn a_unit_is_masked_before_it_comes_and_left_alone_after() {
+        let masked = Service { state: ServiceState::Masked, watches: Vec::new(), ..service(false) };
+        let mut world = World::bare();
+        let verdict = |world: &World| world.judge("w1", |context| judge(&masked, context));
+        assert_eq!(change(verdict(&world)).ops[0].kind, "service.mask");
+        world.seen.units.insert("a.service".into(), unit("active", "enabled"));
+        assert!(matches!(verdict(&world), Verdict::Satisfied), "somebody's own");
+    }
+
+    /// The op decides by what lies on the node, and leaves the stamp that the judgement wants.
+    #[test]
+    fn the_script_restarts_once_and_stamps_what_it_restarted_with() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().to_str().unwrap();
+        let path = programs(
+            folder.path(),
+            &[(
+                "systemctl",
+                "case $* in *NeedDaemonReload*) echo no;; *restart*) echo \"$1\" >> \"${0%/*}/log\";; esac",
+            )],
+        );
+        std::fs::create_dir_all(folder.path().join("etc/systemd/system")).unwrap();
+        std::fs::write(folder.path().join("etc/a.conf"), "conf\n").unwrap();
+        std::fs::write(folder.path().join("etc/systemd/system/a.service"), "unit\n").unwrap();
+        let script = run_script(&service(true))
+            .replace("/etc/", &format!("{root}/etc/"))
+            .replace("/var/lib/", &format!("{root}/var/lib/"))
+            .replace("chown", ": chown");
+        let log = || std::fs::read_to_string(folder.path().join("log")).unwrap_or_default();
+        sh_with(&script, &[("PATH", &path)]).unwrap();
+        assert_eq!(log(), "restart\n");
+        sh_with(&script, &[("PATH", &path)]).unwrap();
+        assert_eq!(log(), "restart\n", "nothing changed");
+        std::fs::write(folder.path().join("etc/a.conf"), "new\n").unwrap();
+        sh_with(&script, &[("PATH", &path)]).unwrap();
+        assert_eq!(log(), "restart\nreload-or-restart\n");
+        std::fs::write(folder.path().join("etc/systemd/system/a.service"), "new\n").unwrap();
+        sh_with(&script, &[("PATH", &path)]).unwrap();
+        assert_eq!(log(), "restart\nreload-or-restart\nrestart\n");
+        let stamped = std::fs::read_to_string(folder.path().join("var/lib/kbootstrap/stamps/a.service")).unwrap();
+        assert_eq!(stamped.replace(root, ""), stamp("new\n", "new\n"));
+    }
+
+    #[test]
+    fn a_configuration_that_is_refused_stops_before_the_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let path =
+            programs(folder.path(), &[("systemctl", "case $* in *restart*) touch \"${0%/*}/restarted\";; esac")]);
+        let refused = Service { check: Some("echo 'line 3: no' >&2; false".into()), ..service(true) };
+        let world = World::bare();
+        let op = change(world.judge("w1", |context| judge(&refused, context)));
+        assert_eq!(sh_with(text(&op, 0), &[("PATH", &path)]).unwrap_err(), "line 3: no\n");
+        assert!(!folder.path().join("restarted").exists());
+    }
+}

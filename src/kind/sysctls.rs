@@ -141,3 +141,75 @@ fn set_op(set: &[(String, String)]) -> Op {
     let names: Vec<&str> = set.iter().map(|(name, _)| name.as_str()).collect();
     op::node("sysctl.set", format!("set {}", names.join(", ")), script, op::QUICK_S)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kind::testing::{World, change, kinds, reason, script, sh},
+        model::observe::CommandSeen,
+    };
+
+    fn sysctls() -> Sysctls {
+        Sysctls {
+            exact: vec![("net.ipv4.ip_forward".into(), "1".into())],
+            at_least: vec![("fs.inotify.max_user_watches".into(), 512)],
+        }
+    }
+
+    fn world(forward: &str, watches: &str) -> World {
+        let mut world = World::bare();
+        for (name, value) in [("net.ipv4.ip_forward", forward), ("fs.inotify.max_user_watches", watches)] {
+            world.seen.sysctls.insert(name.into(), Some(value.into()));
+        }
+        for (path, text) in files(&sysctls()) {
+            world.file(path, &text);
+        }
+        world
+    }
+
+    fn lock(world: &mut World, path: &str) {
+        let Read::Command { id, .. } = locked_read(&sysctls()) else { panic!() };
+        world.seen.commands.insert(id, CommandSeen { code: 0, stdout: format!("{path}\n").into_bytes() });
+    }
+
+    fn verdict(world: &World) -> Verdict {
+        world.judge("w1", |context| judge(&sysctls(), context))
+    }
+
+    #[test]
+    fn more_is_kept_and_less_is_raised() {
+        assert!(matches!(verdict(&world("1", "512")), Verdict::Satisfied));
+        assert!(matches!(verdict(&world("1", "100000")), Verdict::Satisfied));
+        let less = change(verdict(&world("0", "128")));
+        let expected = ["~ net.ipv4.ip_forward: 0 -> 1", "~ fs.inotify.max_user_watches: 128 -> 512 (at least)"];
+        assert_eq!((kinds(&less), less.diff.as_slice()), (vec!["sysctl.set"], &expected.map(String::from)[..]));
+        assert!(script(&less, 0).contains("kb_set net.ipv4.ip_forward /proc/sys/net/ipv4/ip_forward '1'"));
+    }
+
+    #[test]
+    fn what_a_container_cannot_set_is_its_hosts() {
+        let mut low = world("1", "128");
+        lock(&mut low, "/proc/sys/fs/inotify/max_user_watches");
+        assert!(matches!(verdict(&low), Verdict::Satisfied));
+        let mut off = world("0", "512");
+        lock(&mut off, "/proc/sys/net/ipv4/ip_forward");
+        assert!(reason(verdict(&off)).starts_with("net.ipv4.ip_forward cannot be written"));
+    }
+
+    #[test]
+    fn a_lost_file_is_written_again() {
+        let mut world = world("1", "512");
+        world.seen.files.clear();
+        assert_eq!(kinds(&change(verdict(&world))), ["file.write", "file.write"]);
+    }
+
+    #[test]
+    fn a_parameter_that_is_not_there_is_named() {
+        let op = set_op(&[("no.such".into(), "1".into())]);
+        let crate::model::op::Work::Node { script, .. } = op.work else { panic!() };
+        assert_eq!(sh(&script).unwrap_err(), "the kernel has no parameter no.such\n");
+        assert_eq!(proc_path("net.ipv4.conf.eth0/1.rp_filter"), "/proc/sys/net/ipv4/conf/eth0.1/rp_filter");
+        assert!(same("4096\t131072\t6291456", "4096 131072 6291456"));
+    }
+}

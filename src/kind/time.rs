@@ -92,3 +92,47 @@ fn servers(time: &Time, daemon: &str, context: &Context<'_>) -> Result<Option<(S
     let op = op::node("time.servers", format!("ask {all} for the time"), script, 120);
     Ok(Some((format!("~ {path}: {all}"), op)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kind::testing::{World, change, kinds, reason, sh},
+        model::observe::CommandSeen,
+    };
+
+    fn verdict(world: &World, servers: &[&str]) -> Verdict {
+        let time = Time { servers: servers.iter().map(ToString::to_string).collect() };
+        world.judge("w1", |context| judge(&time, context))
+    }
+
+    #[test]
+    fn somebody_keeps_the_time() {
+        let mut world = World::bare();
+        assert_eq!(kinds(&change(verdict(&world, &[]))), ["service.run"]);
+        world.seen.facts.clock.daemon = Some("chrony".into());
+        assert!(matches!(verdict(&world, &[]), Verdict::Satisfied));
+        world.seen.facts.clock.daemon = None;
+        world.seen.commands.insert(OWN_CLOCK.into(), CommandSeen { code: 0, stdout: b"0\n".to_vec() });
+        assert!(matches!(verdict(&world, &["ntp.example"]), Verdict::Satisfied), "the host's clock");
+    }
+
+    #[test]
+    fn servers_go_to_the_daemon_that_runs() {
+        let mut world = World::bare();
+        assert_eq!(kinds(&change(verdict(&world, &["ntp.example"]))), ["service.run", "time.servers"]);
+        for (daemon, path) in [("chrony", CHRONY), ("systemd-timesyncd", TIMESYNCD)] {
+            world.seen.facts.clock.daemon = Some(daemon.into());
+            assert_eq!(change(verdict(&world, &["ntp.example"])).diff, [format!("~ {path}: ntp.example")]);
+        }
+        world.file(TIMESYNCD, "[Time]\nNTP=ntp.example\n");
+        assert!(matches!(verdict(&world, &["ntp.example"]), Verdict::Satisfied));
+        world.seen.facts.clock.daemon = Some("ntpsec".into());
+        assert!(reason(verdict(&world, &["ntp.example"])).starts_with("ntpsec keeps"));
+    }
+
+    #[test]
+    fn the_question_is_answered_by_a_shell_alone() {
+        assert!(matches!(sh(OWN_CLOCK_SCRIPT).unwrap().as_str(), "0\n" | "1\n"));
+    }
+}

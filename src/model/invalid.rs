@@ -50,6 +50,7 @@ macro_rules! checked_text {
             }
 
             /// The text itself.
+            #[allow(dead_code, reason = "not every text is asked for as one")]
             pub fn as_str(&self) -> &str {
                 &self.0
             }

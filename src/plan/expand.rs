@@ -135,3 +135,91 @@ fn watched(paths: &[String], before: &[Step]) -> Vec<Watch> {
     };
     paths.iter().map(|path| Watch { path: path.clone(), wanted: content(path) }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kind,
+        model::{
+            cluster::EndpointKind,
+            name::ClusterName,
+            node::Role,
+            release::Release,
+            step::{LateFile, StepId},
+        },
+        playbook,
+    };
+
+    fn spec() -> ClusterSpec {
+        let node = |name: &str, ip: &str, role| NodeSpec::new(name.parse().unwrap(), ip.parse().unwrap(), role);
+        let nodes = vec![node("cp1", "10.0.0.11", Role::ControlPlane), node("w1", "10.0.0.21", Role::Worker)];
+        let release = Release::of("1.30.14".parse().unwrap()).unwrap();
+        ClusterSpec::new(ClusterName::new("lab").unwrap(), release, nodes)
+    }
+
+    fn steps(spec: &ClusterSpec, node: usize) -> Vec<Step> {
+        node_steps(&playbook::builtin(), spec, &spec.nodes[node])
+    }
+
+    fn has(steps: &[Step], id: &str) -> bool {
+        steps.iter().any(|step| step.id == StepId::new(id))
+    }
+
+    #[test]
+    fn when_decides_by_role_and_endpoint() {
+        let mut spec = spec();
+        assert!(has(&steps(&spec, 0), "kubernetes.init") && !has(&steps(&spec, 1), "kubernetes.init"));
+        assert!(has(&steps(&spec, 1), "endpoint.service"));
+        spec.endpoint.kind = EndpointKind::External;
+        assert!(!has(&steps(&spec, 1), "endpoint.service"));
+        spec.time.manage = false;
+        assert!(!has(&steps(&spec, 1), "packages.time"));
+    }
+
+    /// A restart is due by what earlier steps write: every file that the built-in playbook watches is one of its own.
+    #[test]
+    fn watched_files_know_what_they_will_hold() {
+        let spec = spec();
+        let mut watches = Vec::new();
+        for step in steps(&spec, 1) {
+            if let StepKind::Service(service) = step.kind {
+                watches.extend(service.watches);
+            }
+        }
+        assert_eq!(watches.len(), 4);
+        assert!(watches.iter().all(|watch| watch.wanted.is_some()));
+        assert!(watches.iter().any(|watch| watch.wanted == Some(Content::Late(LateFile::ClusterCa))));
+    }
+
+    #[test]
+    fn at_least_outranks_the_usual_value() {
+        let kinds = steps(&spec(), 0).into_iter().map(|step| step.kind);
+        let sysctls: Vec<Sysctls> =
+            kinds.filter_map(|kind| if let StepKind::Sysctls(it) = kind { Some(it) } else { None }).collect();
+        assert!(sysctls[0].exact.iter().all(|(name, _)| !name.starts_with("fs.inotify")));
+        assert_eq!(sysctls[0].at_least.len(), 2);
+    }
+
+    /// Reads of different steps never take each other's answer: an id stands for one script.
+    #[test]
+    fn an_id_of_a_command_stands_for_one_script() {
+        let mut scripts = std::collections::BTreeMap::new();
+        for step in steps(&spec(), 0) {
+            for read in kind::reads(&step) {
+                if let crate::model::observe::Read::Command { id, script } = read {
+                    let known = scripts.insert(id.clone(), script.clone()).unwrap_or_else(|| script.clone());
+                    assert_eq!(known, script, "{id}");
+                }
+            }
+        }
+        assert!(scripts.len() >= 3);
+    }
+
+    #[test]
+    fn the_clusters_steps_are_actions() {
+        let steps = cluster_steps(&playbook::builtin(), &spec());
+        let ids: Vec<&str> = steps.iter().map(|step| step.id.as_str()).collect();
+        assert_eq!(ids, ["cluster.network", "cluster.identity", "cluster.coredns", "cluster.tokens", "cluster.proof"]);
+    }
+}

@@ -60,7 +60,7 @@ fn read(folder: &Path) -> Result<Files, Error> {
     if files.is_empty() {
         return Err(attempt(folder)
             .cause("there is no file *.toml in it")
-            .hint("kbootstrap playbook show prints the playbook that is compiled in")
+            .hint("kbootstrap playbook show --source prints the playbook that is built in")
             .exit(crate::error::ExitStatus::Usage));
     }
     Ok(files)

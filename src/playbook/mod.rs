@@ -15,6 +15,7 @@ mod template;
 mod text;
 mod when;
 
+pub use builtin::FILES;
 pub use given::Given;
 pub use load::{Files, LoadError, builtin, check, load};
 pub use name::{Name, Shape};

@@ -61,6 +61,28 @@ impl When {
         when
     }
 
+    /// Each condition in words: `role control-plane`.
+    pub fn words(&self) -> Vec<String> {
+        fn list<T: ToString>(name: &str, words: impl IntoIterator<Item = T>) -> Option<String> {
+            let words: Vec<String> = words.into_iter().map(|word| word.to_string()).collect();
+            (!words.is_empty()).then(|| format!("{name} {}", words.join(" or ")))
+        }
+        let time = self.time_managed.map(|managed| if managed { "managed" } else { "unmanaged" });
+        [
+            list("role", &self.role),
+            list("os", &self.machine.os),
+            list("arch", &self.machine.arch),
+            list("runtime", &self.runtime),
+            list("kubernetes", self.kubernetes.iter().map(|minor| format!("1.{minor}"))),
+            list("endpoint", &self.endpoint),
+            list("network", &self.network),
+            list("time", time),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
     /// Whether the part holds that the inventory decides; the machine's part goes with the step.
     pub fn holds(&self, spec: &ClusterSpec, node: Option<&NodeSpec>) -> bool {
         fn fits<T: PartialEq>(list: &[T], value: &T) -> bool {

@@ -137,8 +137,10 @@ fn managed_digest(lab: &Lab, node: &str) -> String {
 /// Two pods on two nodes, a Service, DNS, and a policy that shuts the door.
 fn pods_reach_each_other_and_policies_deny(lab: &Lab) {
     let manifest = include_str!("formation/pods.yaml");
-    let apply = format!("sudo tee /root/pods.yaml > /dev/null <<'Y'\n{manifest}\nY\nsudo kubectl --kubeconfig \
-                         /etc/kubernetes/admin.conf apply -f /root/pods.yaml");
+    let apply = format!(
+        "sudo tee /root/pods.yaml > /dev/null <<'Y'\n{manifest}\nY\nsudo kubectl --kubeconfig \
+                         /etc/kubernetes/admin.conf apply -f /root/pods.yaml"
+    );
     lab.ssh("cp1", &apply).success();
     lab.kubectl("cp1", "-n formation wait pod --all --for=condition=Ready --timeout=90s").success();
     let nodes = lab.kubectl("cp1", "-n formation get pods -o jsonpath='{.items[*].spec.nodeName}'").success();

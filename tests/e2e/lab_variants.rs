@@ -15,11 +15,14 @@ const VARIANTS: [(&str, &str); 7] = [
     ("w7", "foreign-containerd,held-packages"),
 ];
 
+/// A variant's name, and what shows that it bites.
+type Check = (&'static str, fn(&Lab));
+
 #[test]
 fn every_variant_bites() {
     let shape = Shape { variants: VARIANTS.to_vec(), ..Shape::of(1, 7) };
     let lab = Lab::up("every_variant_bites", shape);
-    let checks: [(&str, fn(&Lab)); 14] = [
+    let checks: [Check; 14] = [
         ("apt-lock", apt_lock),
         ("sudo-password", sudo_password),
         ("machine-id-cloned", machine_id_cloned),

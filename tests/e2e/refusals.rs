@@ -34,7 +34,8 @@ fn refused(outcome: Outcome, code: i32, words: &[&str]) {
 /// Packages that the program installs: none on a node that was not touched.
 #[track_caller]
 fn untouched(lab: &Lab, node: &str) {
-    let found = lab.ssh(node, "ls -d /etc/kubernetes /etc/kbootstrap /var/lib/kbootstrap /usr/bin/kubeadm 2> /dev/null; true");
+    let found =
+        lab.ssh(node, "ls -d /etc/kubernetes /etc/kbootstrap /var/lib/kbootstrap /usr/bin/kubeadm 2> /dev/null; true");
     assert_eq!(found.success(), "", "{node} was touched");
 }
 

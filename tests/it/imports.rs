@@ -62,12 +62,17 @@ fn sources() -> Vec<Source> {
     sources
 }
 
+/// Files that only tests are compiled with, by custom named so.
+fn is_for_tests(path: &Path) -> bool {
+    path.file_stem().is_some_and(|stem| ["testing", "tests"].contains(&stem.to_string_lossy().as_ref()))
+}
+
 fn walk(folder: &Path, each: &mut impl FnMut(&Path)) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             walk(&path, each);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+        } else if path.extension().is_some_and(|extension| extension == "rs") && !is_for_tests(&path) {
             each(&path);
         }
     }

@@ -5,3 +5,4 @@ mod help;
 mod imports;
 mod kbootstrap;
 mod never_panics;
+mod playbook;

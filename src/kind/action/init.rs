@@ -143,3 +143,79 @@ fn finish(live: &Live, context: &Context<'_>) -> Verdict {
     let what = "finish what kubeadm init began";
     op::change(diff, vec![op::node_with("kubeadm.finish", what, script, INIT_S, vec![Late::JoinToken])])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::testing::{World, change, kinds, programs, reason, script, sh_with};
+
+    fn verdict(world: &World, node: &str) -> Verdict {
+        world.judge(node, judge)
+    }
+
+    #[test]
+    fn only_the_leader_initialises_and_only_what_is_absent() {
+        let world = World::bare();
+        let init = change(verdict(&world, "cp1"));
+        assert_eq!((kinds(&init), init.late()), (vec!["kubeadm.init"], vec![Late::JoinToken]));
+        for node in ["cp2", "w1"] {
+            assert!(matches!(verdict(&world, node), Verdict::Satisfied), "{node}");
+        }
+        assert!(matches!(verdict(&World::live("cp1"), "cp1"), Verdict::Satisfied));
+        let mut unknown = World::bare();
+        unknown.cluster = Cluster::Unknown { reason: "cp3: no route".into() };
+        assert!(reason(verdict(&unknown, "cp1")).contains("cp3: no route"));
+    }
+
+    #[test]
+    fn a_half_formed_cluster_is_set_aside_on_its_own_node_only() {
+        let mut world = World::bare();
+        world.cluster = Cluster::HalfFormed { node: "cp2".parse().unwrap(), reason: "no kubeadm-config".into() };
+        assert!(matches!(verdict(&world, "cp1"), Verdict::Satisfied));
+        let again = change(verdict(&world, "cp2"));
+        assert_eq!(kinds(&again), ["node.set-aside", "kubeadm.init"]);
+        assert!(again.disrupts.is_some());
+    }
+
+    #[test]
+    fn what_a_dead_init_owes_is_done_by_its_phases() {
+        let mut world = World::live("cp1");
+        world.live_mut().coredns = None;
+        world.live_mut().cluster_info = false;
+        let finish = change(verdict(&world, "cp1"));
+        assert_eq!(kinds(&finish), ["kubeadm.finish"]);
+        let text = script(&finish, 0);
+        for phase in ["upload-config all", "bootstrap-token", "addon coredns"] {
+            assert!(text.contains(&format!("init phase {phase} ")), "{phase}");
+        }
+        assert!(!text.contains("addon kube-proxy"));
+    }
+
+    /// The proof before a reset: an answer that says so, never silence.
+    #[test]
+    fn only_an_answer_proves_that_init_never_finished() {
+        let world = World::bare();
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        std::fs::create_dir_all(root.join("etcd/member")).unwrap();
+        std::fs::write(root.join("admin.conf"), "x").unwrap();
+        let proof = world
+            .judge("cp1", half_formed_proof)
+            .replace("/var/lib/etcd", root.join("etcd").to_str().unwrap())
+            .replace("/etc/kubernetes/admin.conf", root.join("admin.conf").to_str().unwrap());
+        let run = |kubectl: &str, curl: &str| {
+            let path = programs(folder.path(), &[("kubectl", kubectl), ("curl", curl)]);
+            sh_with(&proof, &[("PATH", &path)]).is_ok()
+        };
+        let (silent, down) = ("echo 'connection refused' >&2; exit 1", "exit 7");
+        assert!(!run(silent, down), "nobody answers");
+        assert!(!run("echo configmap/kubeadm-config", r#"echo '{"header":{}}'"#), "the API has it");
+        assert!(!run(silent, r#"echo '{"header":{},"count":"1"}'"#), "etcd has it");
+        assert!(!run(silent, "echo something else"), "not etcd's answer");
+        assert!(!run("echo 'Error from server (Forbidden)' >&2; exit 1", down), "forbidden is no answer");
+        assert!(run("echo 'Error from server (NotFound): configmaps' >&2; exit 1", down));
+        assert!(run(silent, r#"echo '{"header":{}}'"#));
+        std::fs::remove_dir(root.join("etcd/member")).unwrap();
+        assert!(run(silent, down), "etcd never wrote anything");
+    }
+}

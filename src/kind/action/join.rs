@@ -298,3 +298,115 @@ fi"#,
         own = quote(&format!("\"https://{}\"", peer_address(context))),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::testing::{World, change, kinds, reason, script};
+
+    fn verdict(world: &World, node: &str) -> Verdict {
+        world.judge(node, judge)
+    }
+
+    #[test]
+    fn bare_nodes_join_by_their_role() {
+        let world = World::bare();
+        assert!(matches!(verdict(&world, "cp1"), Verdict::Satisfied), "the leader initialises");
+        let worker = change(verdict(&world, "w1"));
+        assert_eq!(kinds(&worker), ["kubeadm.join"]);
+        assert_eq!(worker.late(), [Late::JoinToken]);
+        let control_plane = change(verdict(&world, "cp2"));
+        assert_eq!(kinds(&control_plane), ["pki.write", "kubeadm.join", "etcd.settle"]);
+        assert_eq!(control_plane.late(), [Late::SharedPki, Late::JoinToken]);
+        assert!(script(&control_plane, 1).contains("kb_url=https://10.0.0.11:2379"));
+        assert!(!script(&control_plane, 1).contains(crate::render::kubeadm::TOKEN));
+    }
+
+    #[test]
+    fn an_external_endpoint_brings_the_authority_along() {
+        let mut world = World::bare();
+        world.spec.endpoint.kind = EndpointKind::External;
+        assert_eq!(change(verdict(&world, "w1")).late(), [Late::ClusterCa, Late::JoinToken]);
+        world.ca_crt = Some("PEM\n".into());
+        assert_eq!(change(verdict(&world, "w1")).late(), [Late::JoinToken]);
+    }
+
+    #[test]
+    fn who_is_in_the_cluster_does_not_join() {
+        for node in ["cp2", "w1"] {
+            assert!(matches!(verdict(&World::live(node), node), Verdict::Satisfied), "{node}");
+        }
+        let mut world = World::live("cp2");
+        world.facts.clear();
+        assert!(matches!(verdict(&world, "cp2"), Verdict::Satisfied), "etcd is slow to answer, and nothing is missing");
+    }
+
+    #[test]
+    fn a_new_machine_joins_a_living_cluster() {
+        let mut world = World::live("w1");
+        world.live_mut().nodes.remove(&"w1".parse().unwrap());
+        world.seen.facts.kubernetes = Default::default();
+        assert_eq!(kinds(&change(verdict(&world, "w1"))), ["kubeadm.join"]);
+    }
+
+    #[test]
+    fn half_done_joins_are_set_aside_and_done_again() {
+        let mut learner = World::live("cp3");
+        learner.etcd_mut().members[2].learner = true;
+        let mut unstarted = World::live("cp3");
+        unstarted.etcd_mut().members[2].name.clear();
+        let mut no_member = World::live("cp3");
+        no_member.etcd_mut().members.pop();
+        let mut no_node = World::live("cp3");
+        no_node.etcd_mut().members.pop();
+        no_node.live_mut().nodes.remove(&"cp3".parse().unwrap());
+        let mut no_kubelet_conf = World::live("cp3");
+        no_kubelet_conf.etcd_mut().members.pop();
+        no_kubelet_conf.seen.facts.kubernetes.configs.clear();
+        for world in [learner, unstarted, no_member, no_node, no_kubelet_conf] {
+            let change = change(verdict(&world, "cp3"));
+            assert_eq!(kinds(&change), ["node.set-aside", "pki.write", "kubeadm.join", "etcd.settle"]);
+            assert!(change.disrupts.is_some());
+            assert!(script(&change, 0).contains("etcd counts on this machine now"));
+        }
+        let mut worker = World::live("w1");
+        worker.live_mut().nodes.remove(&"w1".parse().unwrap());
+        assert_eq!(kinds(&change(verdict(&worker, "w1"))), ["node.set-aside", "kubeadm.join"]);
+    }
+
+    #[test]
+    fn what_the_quorum_rests_on_is_never_reset() {
+        let mut no_manifest = World::live("cp3");
+        no_manifest.seen.facts.kubernetes.manifests.retain(|name| name != "etcd.yaml");
+        assert_eq!(reason(verdict(&no_manifest, "cp3")), "etcd counts on cp3, which lacks etcd.yaml");
+        let mut no_node = World::live("cp3");
+        no_node.live_mut().nodes.remove(&"cp3".parse().unwrap());
+        assert!(reason(verdict(&no_node, "cp3")).starts_with("etcd counts on cp3"));
+        let mut unknown = World::live("cp3");
+        unknown.facts.clear();
+        unknown.live_mut().nodes.remove(&"cp3".parse().unwrap());
+        assert!(reason(verdict(&unknown, "cp3")).contains("no control plane's etcd says"));
+    }
+
+    #[test]
+    fn other_machines_and_other_clusters_are_refused() {
+        let mut replaced = World::live("w1");
+        replaced.seen.facts.identity.machine_id = "another".into();
+        assert!(reason(verdict(&replaced, "w1")).contains("is another machine"));
+        let mut foreign = World::live("w1");
+        foreign.seen.facts.kubernetes.identity.as_mut().unwrap().id = "other".into();
+        assert_eq!(reason(verdict(&foreign, "w1")), "the machine carries state of another cluster");
+        foreign.seen.facts.kubernetes.identity = None;
+        assert_eq!(reason(verdict(&foreign, "w1")), "the machine carries state of another cluster");
+        let mut orphan = World::live("w1");
+        orphan.cluster = Cluster::Absent;
+        assert!(reason(verdict(&orphan, "w1")).contains("control planes carry none"));
+    }
+
+    #[test]
+    fn unknown_is_not_absent() {
+        let mut world = World::bare();
+        world.cluster = Cluster::Unknown { reason: "cp1 timed out".into() };
+        assert!(reason(verdict(&world, "w1")).contains("cp1 timed out"));
+    }
+}

@@ -63,3 +63,85 @@ rm -f /var/lib/kbootstrap/stamps/kubelet.service"#,
     );
     op::node("node.set-aside", what, script, 300)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::testing::{programs, sh_with};
+
+    #[test]
+    fn the_token_goes_into_the_file_and_never_into_what_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let input = folder.path().to_str().unwrap();
+        std::fs::write(folder.path().join("token"), "abcdef.0123456789abcdef").unwrap();
+        let path = programs(folder.path(), &[("kubeadm", "cat \"$KB_IN/config\"; echo wrong; exit 3")]);
+        let text = format!("a: '{0}'\nb: {0}$(x)\n", render::kubeadm::TOKEN);
+        let script = format!("{PROLOGUE}{}\n{}", file_with_token("\"$KB_IN/config\"", &text), run("init --config x"));
+        let said = sh_with(&script, &[("KB_IN", input), ("PATH", &path)]).unwrap_err();
+        assert_eq!(said, "wrong\n");
+        let written = std::fs::read_to_string(folder.path().join("config")).unwrap();
+        assert_eq!(written, "a: 'abcdef.0123456789abcdef'\nb: abcdef.0123456789abcdef$(x)\n");
+        assert_eq!(mode(&folder.path().join("config")), 0o600);
+    }
+
+    fn mode(path: &std::path::Path) -> u32 {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn what_is_set_aside_is_kept_and_the_authorities_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("root");
+        let write = |path: &str| {
+            let path = root.join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, path.to_str().unwrap()).unwrap();
+        };
+        for path in ["kubernetes/admin.conf", "kubernetes/manifests/etcd.yaml", "kubernetes/pki/ca.crt"] {
+            write(&format!("etc/{path}"));
+        }
+        write("etc/kubernetes/pki/apiserver.crt");
+        write("etc/kubernetes/pki/etcd/ca.key");
+        write("var/lib/etcd/member/wal/0");
+        write("var/lib/kubelet/config.yaml");
+        let path = programs(folder.path(), &[("systemctl", ":"), ("crictl", "echo \"$*\" >> \"${0%/*}/crictl.log\"")]);
+        let prefix = |text: &str| {
+            let root = root.to_str().unwrap();
+            text.replace("/etc/kubernetes", &format!("{root}/etc/kubernetes"))
+                .replace("/var/lib/", &format!("{root}/var/lib/"))
+        };
+        let op = set_aside("x", "", EtcdLayout::Stacked, true);
+        let crate::model::op::Work::Node { script, .. } = &op.work else { panic!() };
+        sh_with(&prefix(script), &[("PATH", &path)]).unwrap();
+        let aside: Vec<_> = std::fs::read_dir(root.join("var/lib/kbootstrap/aside")).unwrap().collect();
+        let aside = aside[0].as_ref().unwrap().path();
+        for path in
+            ["etcd/member/wal/0", "kubelet/config.yaml", "kubernetes/pki/apiserver.crt", "kubernetes/admin.conf"]
+        {
+            assert!(aside.join(path).exists(), "{path}");
+        }
+        assert_eq!(mode(&aside), 0o700);
+        for (path, stays) in [
+            ("etc/kubernetes/pki/ca.crt", true),
+            ("etc/kubernetes/pki/etcd/ca.key", true),
+            ("etc/kubernetes/pki/apiserver.crt", false),
+            ("etc/kubernetes/admin.conf", false),
+            ("etc/kubernetes/manifests", false),
+            ("var/lib/etcd/member", false),
+            ("var/lib/kubelet/config.yaml", false),
+        ] {
+            assert_eq!(root.join(path).exists(), stays, "{path}");
+        }
+    }
+
+    #[test]
+    fn without_proof_nothing_is_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = programs(folder.path(), &[("systemctl", "touch \"${0%/*}/touched\""), ("mkdir", "exit 9")]);
+        let op = set_aside("x", "echo no >&2\nexit 1", EtcdLayout::Stacked, false);
+        let crate::model::op::Work::Node { script, .. } = &op.work else { panic!() };
+        assert_eq!(sh_with(script, &[("PATH", &path)]).unwrap_err(), "no\n");
+        assert!(!folder.path().join("touched").exists());
+    }
+}

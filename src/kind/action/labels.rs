@@ -79,3 +79,65 @@ fn show(taint: &NodeTaint) -> String {
     let value = taint.value.as_deref().map(|value| format!("={value}")).unwrap_or_default();
     format!("{}{value}:{}", taint.key, taint.effect)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::testing::{World, change};
+
+    fn world() -> World {
+        let mut world = World::live("w1");
+        let node = world.spec.nodes.last_mut().unwrap();
+        node.labels.insert("tier".parse().unwrap(), "gold".parse().unwrap());
+        node.taints.push("gpu=a:NoSchedule".parse().unwrap());
+        world
+    }
+
+    #[test]
+    fn what_the_inventory_says_is_set_and_remembered() {
+        let mut world = world();
+        let set = change(world.judge("w1", judge));
+        assert_eq!(set.diff, ["~ tier: absent -> gold", "+ gpu=a:NoSchedule", "~ gpu:NoSchedule: kept from now on"]);
+        let taint = NodeTaint { key: "gpu".into(), value: Some("a".into()), effect: "NoSchedule".into() };
+        let live = world.live_mut().nodes.get_mut(&"w1".parse().unwrap()).unwrap();
+        live.labels.insert("tier".into(), "gold".into());
+        live.taints.push(taint);
+        live.owned_labels = vec!["tier".into()];
+        live.owned_taints = vec!["gpu:NoSchedule".into()];
+        assert!(matches!(world.judge("w1", judge), Verdict::Satisfied));
+    }
+
+    #[test]
+    fn what_the_inventory_no_longer_says_goes_and_what_others_set_stays() {
+        let mut world = World::live("w1");
+        let live = world.live_mut().nodes.get_mut(&"w1".parse().unwrap()).unwrap();
+        live.labels.extend([("tier".into(), "gold".into()), ("theirs".into(), "x".into())]);
+        live.owned_labels = vec!["tier".into()];
+        let gone = change(world.judge("w1", judge));
+        assert_eq!(gone.diff, ["- tier"]);
+        let Work::Cluster(ClusterOp::PatchNode { labels, .. }) = &gone.ops[0].work else { panic!() };
+        assert_eq!(labels, &[("tier".to_owned(), None)]);
+    }
+
+    /// kubeadm registers a control plane with its taint, and who applied it is remembered or not.
+    #[test]
+    fn the_taint_of_control_planes_is_kubeadms() {
+        let mut world = World::live("cp2");
+        assert_eq!(change(world.judge("cp2", judge)).diff, ["+ node-role.kubernetes.io/control-plane:NoSchedule"]);
+        let taint = NodeTaint { key: taints::CONTROL_PLANE.into(), value: None, effect: "NoSchedule".into() };
+        let live = world.live_mut().nodes.get_mut(&"cp2".parse().unwrap()).unwrap();
+        live.taints.push(taint);
+        assert!(matches!(world.judge("cp2", judge), Verdict::Satisfied));
+        let live = world.live_mut().nodes.get_mut(&"cp2".parse().unwrap()).unwrap();
+        live.owned_taints = vec![format!("{}:NoSchedule", taints::CONTROL_PLANE)];
+        assert!(matches!(world.judge("cp2", judge), Verdict::Satisfied));
+    }
+
+    #[test]
+    fn a_node_that_is_yet_to_join_gets_them_after() {
+        let mut world = world();
+        world.live_mut().nodes.remove(&"w1".parse().unwrap());
+        assert_eq!(change(world.judge("w1", judge)).diff, ["+ tier=gold", "+ gpu:NoSchedule"]);
+        assert!(matches!(World::bare().judge("w1", judge), Verdict::Satisfied));
+    }
+}

@@ -75,3 +75,60 @@ mv -T {draft} {folder}"#
 fn words() -> String {
     crate::shell::words(SharedPath::ALL.iter().map(|path| path.as_str()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kind::testing::{World, change, reason, sh_with};
+
+    #[test]
+    fn only_the_leader_of_what_does_not_live_yet_gets_new_ones() {
+        let mut world = World::bare();
+        assert_eq!(change(world.judge("cp1", judge)).late(), [Late::SharedPki]);
+        assert!(matches!(world.judge("cp2", judge), Verdict::Satisfied));
+        world.seen.facts.kubernetes.shared_pki = vec!["ca.crt".into()];
+        assert!(reason(world.judge("cp1", judge)).contains("(ca.crt), not all"));
+        world.seen.facts.kubernetes.shared_pki = SharedPath::ALL.iter().map(ToString::to_string).collect();
+        assert!(matches!(world.judge("cp1", judge), Verdict::Satisfied));
+        assert!(matches!(World::live("cp1").judge("cp1", judge), Verdict::Satisfied));
+    }
+
+    #[test]
+    fn all_or_nothing_and_never_over_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        let kubernetes = root.join("kubernetes");
+        for path in SharedPath::ALL {
+            let path = root.join("in/pki").join(path.as_str());
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(&path, format!("new {}", path.display())).unwrap();
+        }
+        let op = write_op();
+        let crate::model::op::Work::Node { script, .. } = &op.work else { panic!() };
+        // An ordinary user may run this test: nobody can be made root then.
+        let script = script.replace("/etc/kubernetes", kubernetes.to_str().unwrap()).replace("-o root -g root", "");
+        let input = root.join("in");
+        let run = || sh_with(&script, &[("KB_IN", input.to_str().unwrap())]);
+
+        std::fs::create_dir_all(kubernetes.join("pki/etcd")).unwrap();
+        std::fs::write(kubernetes.join("pki/ca.crt"), "other").unwrap();
+        assert!(run().unwrap_err().contains("another origin (ca.crt)"));
+        assert!(!kubernetes.join("pki/sa.key").exists());
+        std::fs::remove_file(kubernetes.join("pki/ca.crt")).unwrap();
+
+        std::fs::write(kubernetes.join("pki/apiserver.crt"), "leaf").unwrap();
+        assert!(run().unwrap_err().contains("is not empty"));
+        std::fs::remove_file(kubernetes.join("pki/apiserver.crt")).unwrap();
+
+        run().unwrap();
+        for path in SharedPath::ALL {
+            use std::os::unix::fs::PermissionsExt;
+            let there = kubernetes.join("pki").join(path.as_str());
+            let mode = std::fs::metadata(&there).unwrap().permissions().mode() & 0o777;
+            assert_eq!(mode, u32::from(path.mode().bits()), "{path}");
+            assert!(std::fs::read_to_string(&there).unwrap().starts_with("new "));
+        }
+        run().unwrap();
+        assert_eq!(std::fs::read_dir(&kubernetes).unwrap().count(), 1, "no draft is left");
+    }
+}

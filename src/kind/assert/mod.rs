@@ -35,3 +35,6 @@ pub fn judge(assert: Assert, context: &Context<'_>) -> Verdict {
 fn skip_hint(step: &str) -> String {
     format!("to go on all the same, skip {step} in a playbook of your own and say why")
 }
+
+#[cfg(test)]
+mod tests;

@@ -82,3 +82,6 @@ fn tokens(spec: &ClusterSpec, live: Option<&Live>) -> Verdict {
     };
     op::change(vec![diff], vec![cluster_op("cluster.tokens", "remove bootstrap tokens", ClusterOp::DeleteTokens, 60)])
 }
+
+#[cfg(test)]
+mod tests;

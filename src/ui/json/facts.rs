@@ -36,12 +36,5 @@ fn node<'a>(spec: &'a NodeSpec, observation: &'a Observation) -> Node<'a> {
         Observation::Seen(seen) => (Some(&seen.facts), None, None),
         Observation::Unknown { error, hint } => (None, Some(error.as_str()), hint.as_deref()),
     };
-    Node {
-        name: spec.name.as_str(),
-        role: spec.role.as_str(),
-        address: spec.address.to_string(),
-        facts,
-        error,
-        hint,
-    }
+    Node { name: spec.name.as_str(), role: spec.role.as_str(), address: spec.address.to_string(), facts, error, hint }
 }

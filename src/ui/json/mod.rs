@@ -4,6 +4,7 @@ pub mod check;
 pub mod facts;
 mod kubeconfig;
 mod plan;
+pub mod playbook;
 mod status;
 
 pub use kubeconfig::kubeconfig;

@@ -8,6 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::io::Read as _;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::process::Stdio;
@@ -17,7 +18,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use russh::server::{Auth, ChannelOpenHandle, Config, Handler, Msg, Session, VerifiedPublicKey};
 use russh::{Channel, ChannelId};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::OnceCell;
 
@@ -209,7 +210,7 @@ async fn main() {
     std::fs::write(folder.join("inventory.toml"), inventory).expect("written");
     std::fs::write(folder.join("known_hosts"), known_hosts).expect("written");
     println!("ready");
-    let _ = tokio::io::stdin().read_to_end(&mut Vec::new()).await;
+    let _ = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new())).await;
     println!("at most {} connections at once", MOST.load(Ordering::SeqCst));
 }
 
@@ -232,13 +233,7 @@ fn model(text: &str) -> (String, Arc<Model>) {
     let (kind, rest) = text.split_once('=').expect("KIND=…");
     let mut words = rest.splitn(5, ',').map(str::to_owned);
     let mut word = || words.next().expect("NAME,IP,MACHINE_ID,MAC,COMMAND");
-    let model = Model {
-        name: word(),
-        ip: word(),
-        machine_id: word(),
-        mac: word(),
-        command: word(),
-        answer: OnceCell::new(),
-    };
+    let model =
+        Model { name: word(), ip: word(), machine_id: word(), mac: word(), command: word(), answer: OnceCell::new() };
     (kind.to_owned(), Arc::new(model))
 }

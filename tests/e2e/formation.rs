@@ -173,7 +173,9 @@ fn a_control_plane_may_die(lab: &Lab, inventory: &str) {
     lab.kbootstrap(&["kubeconfig", inventory, "--to", &file]).success();
     lab.kill("cp1");
     let began = Instant::now();
-    let ask = "curl -sk --max-time 2 -o /dev/null -w '%{http_code}' https://api.lab.internal:7443/readyz";
+    // The endpoint's name is the one that the program put into /etc/hosts.
+    let ask = "curl -sk --max-time 2 -o /dev/null -w '%{http_code}' \
+               https://$(awk '/^127.0.0.1 api[.]/ { print $2 }' /etc/hosts):7443/readyz";
     until("w1 reaches the API through its proxy", Duration::from_secs(30), || {
         lab.ssh("w1", ask).stdout.trim() == "200"
     });

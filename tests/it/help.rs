@@ -5,7 +5,9 @@ use crate::kbootstrap::run;
 #[test]
 fn help() {
     insta::assert_snapshot!("help", run(&["--help"]));
-    insta::assert_snapshot!("help_check", run(&["check", "--help"]));
+    for command in ["check", "facts", "plan", "up"] {
+        insta::assert_snapshot!(format!("help_{command}"), run(&[command, "--help"]));
+    }
     insta::assert_snapshot!("help_facts", run(&["facts", "--help"]));
 }
 

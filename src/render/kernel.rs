@@ -31,15 +31,6 @@ pub fn sysctls(spec: &ClusterSpec) -> Vec<(String, String)> {
     settings.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-/// Kernel limits that a machine may have higher. Those of inotify are what kind's documentation asks for: with the
-/// defaults `kubectl logs -f` and file watchers run out on nodes with many pods.
-pub fn sysctls_at_least() -> Vec<(String, u64)> {
-    [("fs.inotify.max_user_watches", 524_288), ("fs.inotify.max_user_instances", 512)]
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

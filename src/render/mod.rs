@@ -15,7 +15,6 @@ pub mod kubeadm;
 pub mod network;
 pub mod packages;
 pub mod taints;
-pub mod value;
 
 mod extra_args;
 mod merge;

@@ -7,7 +7,10 @@ mount -t overlay overlay -o "lowerdir=$ASSET_ROOT,upperdir=$work/upper,workdir=$
 cp -L /etc/resolv.conf "$work/root/etc/resolv.conf"
 mkdir "$work/root/empty"
 : > "$work/root/empty/status"
-echo 'deb http://deb.debian.org/debian bookworm main' > "$work/root/etc/apt/sources.list"
+# From wherever this machine itself gets Debian's packages.
+mirror=$(apt-get indextargets --format '$(SITE)' 'Identifier: Packages' 'Release: bookworm' 'Component: main' | head -n 1)
+[ -n "$mirror" ] || { echo "this machine has no apt source of Debian 12 (bookworm, main), or no lists of it yet: apt-get update" >&2; exit 1; }
+echo "deb $mirror bookworm main" > "$work/root/etc/apt/sources.list"
 in_apt() { chroot "$work/root" apt-get -y -o APT::Sandbox::User=root -o Acquire::Languages=none -o Acquire::Retries=3 "$@"; }
 in_apt update
 

@@ -68,6 +68,8 @@ bash "$LAB_DIR/cmd/assets.sh" 2>&1 | { grep -v 'assets are complete' >&2 || true
 
 start=$EPOCHREALTIME
 mkdir -p "$LAB_STATE_ROOT"
+making=0
+trap 'rc=$?; trap - EXIT; [ "$rc" = 0 ] || [ "$making" = 0 ] || take_down; lab_exists || rm -f "$LAB_STATE_ROOT/.lock-$ID"; exit "$rc"' EXIT
 lock_lab
 if lab_is_up; then die "lab \`$ID\` is up already: \`lab down --id $ID\` ends it, or choose another --id"; fi
 if lab_exists; then
@@ -79,7 +81,7 @@ free=$(df -Pm "$LAB_STATE_ROOT" | awk 'NR == 2 { print $4 }')
   || die "too little disk space: $LAB_STATE_ROOT has $free MiB free, $((control_planes + workers)) nodes want $((1024 * (control_planes + workers + 1)))"
 
 # From here on nothing may be left behind. In its cgroup, this command ends with the lab if someone else takes that down.
-trap 'rc=$?; trap - EXIT; [ "$rc" = 0 ] || take_down; exit "$rc"' EXIT
+making=1
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 cgroup_make tool pids freezer

@@ -143,3 +143,76 @@ impl Actions {
         Ok(vec![format!("bootstrap tokens removed: {count}")])
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    use futures::FutureExt;
+
+    use super::*;
+    use crate::action::Setup;
+    use crate::kube::Route;
+    use crate::model::name::ClusterName;
+    use crate::model::ssh::SshTarget;
+    use crate::transport::fake::{FakeConnector, FakeNode, says};
+
+    fn name(text: &str) -> NodeName {
+        NodeName::new(text).unwrap()
+    }
+
+    /// A run that forms a cluster on cp1, which answers this when it is asked for what it has.
+    fn forming(has: &str) -> Actions {
+        let leader = FakeNode::new("cp1").on_observe("/etc/kubernetes/pki", says(has));
+        let setup = Setup {
+            cluster: ClusterName::new("lab").unwrap(),
+            forming: Some(name("cp1")),
+            routes: vec![Route { node: name("cp1"), target: SshTarget::new("cp1", "cp1") }],
+            admin_conf: None,
+            identity: None,
+        };
+        Actions::new(Arc::new(FakeConnector::to([leader])), setup).unwrap()
+    }
+
+    async fn files(actions: &Actions, late: Late) -> Vec<LateContent> {
+        actions.late(late, &name("cp1")).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_an_unfinished_run_left_is_handed_out_again() {
+        let first = forming("");
+        let lines: String = files(&first, Late::SharedPki)
+            .await
+            .iter()
+            .chain(&files(&first, Late::Identity).await)
+            .map(|file| {
+                let name = file.name.strip_prefix("pki/").unwrap_or("identity");
+                format!("{name} {}\n", BASE64_STANDARD.encode(file.content.expose()))
+            })
+            .collect();
+        let second = forming(&lines);
+        for late in [Late::SharedPki, Late::Identity, Late::ClusterCa] {
+            let bytes = |files: Vec<LateContent>| -> Vec<(String, Secret<Vec<u8>>)> {
+                files.into_iter().map(|file| (file.name, file.content)).collect()
+            };
+            assert_eq!(bytes(files(&first, late).await), bytes(files(&second, late).await), "{late:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn others_wait_until_the_leader_holds_what_they_get() {
+        let actions = forming("");
+        let other = name("w1");
+        for late in [Late::SharedPki, Late::ClusterCa, Late::Identity] {
+            assert!(actions.late(late, &other).now_or_never().is_none(), "{late:?}");
+        }
+        let leaders = files(&actions, Late::Identity).await;
+        actions.founded();
+        let others = actions.late(Late::Identity, &other).await.unwrap();
+        assert_eq!(others[0].content, leaders[0].content);
+        // The leader's init brings the token; for others it waits for the API that keeps it.
+        assert_eq!(files(&actions, Late::JoinToken).await[0].content.expose().len(), 23);
+        assert!(actions.late(Late::JoinToken, &other).now_or_never().is_none());
+    }
+}

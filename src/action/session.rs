@@ -114,3 +114,40 @@ async fn fetch(link: &Link) -> Result<AdminConf, KubeError> {
     }
     Err(KubeError::Unreachable { tried })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kube::Route;
+    use crate::model::ssh::SshTarget;
+    use crate::transport::fake::{FakeConnector, FakeNode, fails, says};
+
+    fn session(nodes: [FakeNode; 2]) -> Session {
+        let route = |name: &str| Route { node: NodeName::new(name).unwrap(), target: SshTarget::new(name, name) };
+        Session::new(Link::new(Arc::new(FakeConnector::to(nodes)), ["cp1", "cp2"].map(route).into()), None)
+    }
+
+    #[tokio::test]
+    async fn credentials_come_from_the_first_control_plane_that_has_them() {
+        let conf = "current-context: a\ncontexts: [{name: a, context: {cluster: c, user: u}}]\n\
+                    clusters: [{name: c, cluster: {server: s, certificate-authority-data: QQ==}}]\n\
+                    users: [{name: u, user: {client-certificate-data: Qg==, client-key-data: Qw==}}]\n";
+        let session = session([
+            FakeNode::new("cp1").on_observe(ADMIN_CONF, fails(1, "cat: No such file or directory")),
+            FakeNode::new("cp2").on_observe(ADMIN_CONF, says(conf)),
+        ]);
+        assert_eq!(session.conf().await.unwrap().ca, "A");
+        assert_eq!(session.link.current().unwrap().as_str(), "cp2");
+        // They are kept: neither is asked again.
+        assert_eq!(session.conf().await.unwrap().certificate, "B");
+    }
+
+    #[tokio::test]
+    async fn who_has_none_is_told() {
+        let none = |name: &str| FakeNode::new(name).on_observe(ADMIN_CONF, fails(1, ""));
+        let error = session([none("cp1"), none("cp2")]).conf().await.unwrap_err();
+        let wanted = "no API server can be reached: cp1: it has no /etc/kubernetes/admin.conf; \
+                      cp2: it has no /etc/kubernetes/admin.conf";
+        assert_eq!(error.to_string(), wanted);
+    }
+}

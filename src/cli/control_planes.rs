@@ -40,9 +40,13 @@ impl ControlPlanes {
             keep: true,
         });
         let mut gathered = gather::observe(Arc::clone(&connector), targets.collect(), |_, _| {}).await;
-        // The likeliest to serve first; the inventory's order otherwise.
-        let mut routes: Vec<Route> =
-            spec.control_planes().map(|node| Route { node: node.name.clone(), target: target(node) }).collect();
+        // One that did not answer now would not answer the API's client either, and cost a time-out. The likeliest to
+        // serve come first; the inventory's order otherwise.
+        let mut routes: Vec<Route> = spec
+            .control_planes()
+            .filter(|node| gathered.get(&node.name).is_some_and(answered))
+            .map(|node| Route { node: node.name.clone(), target: target(node) })
+            .collect();
         routes.sort_by_key(|route| !gathered.get(&route.node).is_some_and(serves));
         let link = Link::new(Arc::clone(&connector), routes.clone());
         let mut admin_conf = None;
@@ -77,6 +81,10 @@ impl ControlPlanes {
             Observation::Unknown { .. } => None,
         }
     }
+}
+
+fn answered(node: &Gathered) -> bool {
+    matches!(node.observation, Observation::Seen(_))
 }
 
 /// Whether a control plane's own API server says that it is ready.

@@ -3,6 +3,7 @@
 mod check;
 mod confirm;
 mod control_planes;
+mod execute;
 mod facts;
 mod failure;
 mod kubeconfig;

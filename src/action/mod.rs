@@ -1,8 +1,11 @@
 //! Verbs that need the Kubernetes API or fresh secrets.
 
 mod apply;
+mod cordon;
 mod coredns;
+mod drain;
 mod error;
+mod etcd;
 mod found;
 mod genesis;
 mod identity;
@@ -127,6 +130,12 @@ impl Actions {
             ClusterOp::PatchNode { node, labels, taints } => {
                 labels::patch(&self.session, node, labels, taints.as_deref()).await
             }
+            ClusterOp::Cordon { node } => cordon::cordon(&self.session, node).await,
+            ClusterOp::Drain { node, on_blocked, delete_local_data } => {
+                drain::drain(&self.session, node, *on_blocked, *delete_local_data, until).await
+            }
+            ClusterOp::Uncordon { node } => cordon::uncordon(&self.session, node).await,
+            ClusterOp::MoveEtcdLeader { from } => etcd::move_leader(&self.session, from, until).await,
             ClusterOp::SpreadCoredns => coredns::spread(&self.session, until).await,
             ClusterOp::DeleteTokens => self.delete_tokens().await,
             ClusterOp::Prove { nodes, control_planes, probe } => {

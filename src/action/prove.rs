@@ -6,13 +6,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::proof::{Condition, Expected, conditions, etcd_condition};
 use super::session::Session;
-use super::{ActionError, probe};
-use crate::facts::control_plane;
-use crate::facts::section::Section;
+use super::{ActionError, etcd, probe};
 use crate::kube::watch::Watch;
 use crate::kube::{KubeError, view};
 use crate::model::facts::Etcd;
-use crate::transport::{Limits, Script};
 
 /// Waits until every condition holds, and gives each with what was found.
 pub(super) async fn prove(
@@ -88,9 +85,5 @@ async fn by_etcd(session: &Session, expected: Expected<'_>, until: Instant) -> C
 /// Asks the member on the control plane whose API serves now.
 async fn ask_etcd(session: &Session) -> Result<Etcd, String> {
     let node = session.link.current().ok_or("there is no control plane to ask")?;
-    let script = Script::new(crate::shell::wrap(&control_plane::command()));
-    let output = session.link.look(node, &script, Limits::within(Duration::from_secs(15))).await;
-    let output = output.map_err(|error| error.to_string())?;
-    let section = Section { code: 0, out: &output.stdout, err: &output.stderr };
-    control_plane::parse(Some(&section)).0.ok_or_else(|| format!("the member on {node} does not answer"))
+    etcd::ask(session, node).await
 }

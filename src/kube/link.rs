@@ -106,6 +106,24 @@ impl Link {
         }
     }
 
+    /// Runs a script that may change something on this control plane. It is run twice where the kept connection broke on
+    /// the way, so it must bear that.
+    ///
+    /// # Errors
+    /// The transport's.
+    ///
+    /// # Panics
+    /// If no route leads to the node.
+    pub async fn run(&self, node: &NodeName, script: &Script, limits: Limits) -> Result<Output, TransportError> {
+        let route = self.routes.iter().position(|route| route.node == *node);
+        let route = route.expect("a control plane of this link");
+        let (effect, fresh) = self.effect(route).await?;
+        match effect.run(script, limits).await {
+            Err(_) if !fresh => self.reopen(route).await?.run(script, limits).await,
+            outcome => outcome,
+        }
+    }
+
     /// The connection to a control plane, and whether it was opened just now.
     async fn effect(&self, route: usize) -> Result<(Arc<dyn Effect>, bool), TransportError> {
         let mut open = self.open.lock().await;

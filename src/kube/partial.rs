@@ -1,11 +1,14 @@
 //! Objects of the API with only the fields that are needed, so that a thousand nodes take little memory and time.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use ::kube::Resource;
 use ::kube::core::{ClusterResourceScope, NamespaceResourceScope, ObjectMeta};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
+use crate::model::drain::{CORDONED, NodePod};
 use crate::model::live::{LiveNode, OWNED_LABELS, OWNED_TAINTS, PodSeen, Rollout};
 use crate::model::op::NodeTaint;
 
@@ -40,6 +43,7 @@ macro_rules! resource {
 resource!(Node, ClusterResourceScope, "", "nodes");
 resource!(Pod, NamespaceResourceScope, "", "pods");
 resource!(DaemonSet, NamespaceResourceScope, "apps", "daemonsets");
+resource!(PersistentVolume, ClusterResourceScope, "", "persistentvolumes");
 resource!(Deployment, NamespaceResourceScope, "apps", "deployments");
 
 /// A condition of a node or pod.
@@ -113,6 +117,7 @@ impl Node {
             labels: self.metadata.labels.unwrap_or_default(),
             taints: self.spec.taints,
             unschedulable: self.spec.unschedulable,
+            cordoned: annotations.contains_key(CORDONED),
         }
     }
 }
@@ -130,6 +135,21 @@ pub(crate) struct Pod {
 struct PodSpec {
     node_name: Option<String>,
     containers: Vec<Container>,
+    volumes: Vec<Volume>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Volume {
+    name: String,
+    empty_dir: Option<IgnoredAny>,
+    persistent_volume_claim: Option<Claim>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Claim {
+    claim_name: String,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -189,6 +209,30 @@ impl Pod {
             let end = container.state.terminated.as_ref()?;
             Some((container.name.as_str(), end.exit_code, end.message.as_deref().unwrap_or(&end.reason).trim()))
         })
+    }
+
+    /// The pod as a drain needs it. `volumes` are claims, as `namespace/name`, whose data lies on one node.
+    pub(crate) fn on_node(&self, local_claims: &BTreeMap<String, String>) -> NodePod {
+        let namespace = self.metadata.namespace.clone().unwrap_or_default();
+        let controller = self.metadata.owner_references.iter().flatten().find(|owner| owner.controller == Some(true));
+        let local = |volume: &Volume| match (&volume.empty_dir, &volume.persistent_volume_claim) {
+            (Some(_), _) => Some(format!("emptyDir {}", volume.name)),
+            (None, Some(claim)) => {
+                let local = local_claims.get(&format!("{namespace}/{}", claim.claim_name))?;
+                Some(format!("local volume {local}"))
+            }
+            (None, None) => None,
+        };
+        NodePod {
+            name: self.name(),
+            uid: self.metadata.uid.clone().unwrap_or_default(),
+            controller: controller.map(|owner| owner.kind.clone()),
+            mirror: self.metadata.annotations.iter().flatten().any(|(key, _)| key == "kubernetes.io/config.mirror"),
+            ended: matches!(self.phase(), "Succeeded" | "Failed"),
+            going: self.metadata.deletion_timestamp.is_some(),
+            local: self.spec.volumes.iter().filter_map(local).collect(),
+            namespace,
+        }
     }
 
     pub(crate) fn seen(&self) -> PodSeen {
@@ -289,6 +333,37 @@ impl Deployment {
             updated: self.status.updated_replicas,
             available: self.status.available_replicas,
         }
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct PersistentVolume {
+    metadata: ObjectMeta,
+    spec: VolumeSpec,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct VolumeSpec {
+    local: Option<IgnoredAny>,
+    host_path: Option<IgnoredAny>,
+    claim_ref: Option<ClaimRef>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct ClaimRef {
+    namespace: String,
+    name: String,
+}
+
+impl PersistentVolume {
+    /// The claim that it serves, as `namespace/name`, and its own name, where its data lies on one node.
+    pub(crate) fn local_claim(self) -> Option<(String, String)> {
+        self.spec.local.or(self.spec.host_path)?;
+        let claim = self.spec.claim_ref?;
+        Some((format!("{}/{}", claim.namespace, claim.name), self.metadata.name?))
     }
 }
 

@@ -56,3 +56,78 @@ impl std::fmt::Display for EtcdLayout {
         })
     }
 }
+
+/// The voters of etcd, as a quorum is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Voters {
+    /// All that are members and vote, whether they answer or not.
+    pub total: usize,
+    /// Those that answer.
+    pub healthy: usize,
+}
+
+impl Voters {
+    /// What is left once a voter is gone.
+    ///
+    /// # Errors
+    /// The rest would have no quorum, or this is the last one: with the numbers.
+    pub fn without(self, node: &super::name::NodeName, its_healthy: bool) -> Result<Self, String> {
+        let healthy = self.healthy - usize::from(its_healthy);
+        let left = Self { total: self.total - 1, healthy };
+        let numbers = format!(
+            "{} of {} voters healthy; removing {node} leaves {} of {}",
+            self.healthy, self.total, left.healthy, left.total
+        );
+        if left.total == 0 {
+            return Err(format!("{numbers}: it is the last one"));
+        }
+        // etcd takes a change of its members only while those that there are have a quorum, and the rest must have one.
+        if self.healthy < quorum(self.total) {
+            return Err(format!("{numbers}, and {} are needed to change anything", quorum(self.total)));
+        }
+        if healthy < quorum(left.total) {
+            return Err(format!("{numbers}, and {} are needed", quorum(left.total)));
+        }
+        Ok(left)
+    }
+
+    /// How many more may fail.
+    pub fn tolerates(self) -> usize {
+        self.healthy.saturating_sub(quorum(self.total))
+    }
+}
+
+/// How many of so many voters must answer.
+pub const fn quorum(voters: usize) -> usize {
+    voters / 2 + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn without(healthy: usize, total: usize, its_healthy: bool) -> Result<Voters, String> {
+        Voters { total, healthy }.without(&"cp2".parse().unwrap(), its_healthy)
+    }
+
+    #[test]
+    fn what_loses_the_quorum_is_refused_with_the_numbers() {
+        assert_eq!(without(3, 3, true), Ok(Voters { total: 2, healthy: 2 }));
+        assert_eq!(without(2, 3, false), Ok(Voters { total: 2, healthy: 2 }));
+        assert_eq!(
+            without(2, 3, true).unwrap_err(),
+            "2 of 3 voters healthy; removing cp2 leaves 1 of 2, and 2 are needed"
+        );
+        assert_eq!(without(2, 2, true), Ok(Voters { total: 1, healthy: 1 }));
+        assert_eq!(
+            without(1, 2, false).unwrap_err(),
+            "1 of 2 voters healthy; removing cp2 leaves 1 of 1, and 2 are needed to change anything"
+        );
+        assert_eq!(
+            without(1, 1, true).unwrap_err(),
+            "1 of 1 voters healthy; removing cp2 leaves 0 of 0: it is the last one"
+        );
+        assert_eq!(without(5, 5, true).unwrap().tolerates(), 1);
+        assert_eq!(without(3, 3, true).unwrap().tolerates(), 0);
+    }
+}

@@ -153,6 +153,8 @@ pub struct LiveNode {
     /// Taints that this program set, as `key:Effect` ([`OWNED_TAINTS`]).
     pub owned_taints: Vec<String>,
     pub unschedulable: bool,
+    /// Whether it was this program that made it so ([`CORDONED`](super::drain::CORDONED)).
+    pub cordoned: bool,
 }
 
 impl LiveNode {

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod cluster;
+pub mod drain;
 pub mod etcd;
 pub mod event;
 pub mod facts;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::name::NodeName;
+use super::{drain::OnBlocked, name::NodeName};
 
 /// One change of a node or of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,17 @@ pub enum ClusterOp {
     /// ours that shall go (`None`). Taints: all of ours that shall be; others of ours go, foreign ones (a kubelet's
     /// `not-ready`) stay. `None` leaves taints alone. What is ours is remembered in two annotations of the node.
     PatchNode { node: NodeName, labels: Vec<(String, Option<String>)>, taints: Option<Vec<NodeTaint>> },
+    /// Let no new pods onto a node. One that takes none already is left as it is; one that this call closed is marked
+    /// ([`CORDONED`](super::drain::CORDONED)).
+    Cordon { node: NodeName },
+    /// Evict every pod that can run elsewhere, and wait until they are gone; the op's time limit is that of evictions.
+    /// Pods that would lose data are evicted only with `delete_local_data`. Where it fails, what [`Cordon`](Self::Cordon)
+    /// closed is opened again.
+    Drain { node: NodeName, on_blocked: OnBlocked, delete_local_data: bool },
+    /// Let pods onto a node again, if it was [`Cordon`](Self::Cordon) that closed it.
+    Uncordon { node: NodeName },
+    /// Give the leadership of etcd to another voter, if this control plane's member has it.
+    MoveEtcdLeader { from: NodeName },
     /// Move one replica of CoreDNS if all of them share a node and another node could take one.
     SpreadCoredns,
     /// Remove bootstrap tokens that a run of ours made.

@@ -164,9 +164,10 @@ fn serve() -> Value {
     json!(["/agnhost", "netexec", format!("--http-port={PORT}"), "--udp-port=-1"])
 }
 
-/// Tries for some ten seconds: the pod behind an address may start after the one that asks.
+/// Tries for half a minute and more: the pod behind an address may start after the one that asks, on a busy machine long
+/// after, and then kube-proxy has to hear of it.
 fn connect(to: &str) -> Value {
-    const TRY: &str = "for i in 1 2 3 4 5 6 7 8 9 10; do\n  \
+    const TRY: &str = "for i in $(seq 25); do\n  \
         said=$(/agnhost connect --timeout=2s \"$0\" 2>&1) && exit 0\n  \
         sleep 1\n\
         done\necho \"$0: $said\"\nexit 1";

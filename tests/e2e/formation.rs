@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::lab::{Lab, Shape, until};
+use crate::lab::{self, Lab, Shape, until};
 
 const NODES: [&str; 5] = ["cp1", "cp2", "cp3", "w1", "w2"];
 
@@ -167,6 +167,17 @@ fn nothing_secret_is_left(lab: &Lab) {
     assert!(!tokens.contains("bootstrap-token"), "{tokens}");
 }
 
+/// `kubectl` on the operator's machine, which is on the lab's network and knows no names of it.
+fn operator_reaches(lab: &Lab, file: &str, control_planes: &[&str]) {
+    let kubectl = lab::asset("kubernetes-1.30.14", "kubectl");
+    for name in control_planes {
+        let context = format!("{}-{name}", lab.cluster());
+        let ask = ["--kubeconfig", file, "--context", &context, "--request-timeout=5s", "get", "nodes", "--no-headers"];
+        let nodes = lab.run(&kubectl, &ask).success();
+        assert_eq!(nodes.lines().count(), 5, "{nodes}");
+    }
+}
+
 /// Any control plane may die: workers go on through their own proxy, and the operator has another context.
 fn a_control_plane_may_die(lab: &Lab, inventory: &str) {
     let file = lab.folder().join("admin.kubeconfig").display().to_string();
@@ -176,6 +187,8 @@ fn a_control_plane_may_die(lab: &Lab, inventory: &str) {
     // The endpoint's name is the one that the program put into /etc/hosts.
     let ask = "curl -sk --max-time 2 -o /dev/null -w '%{http_code}' \
                https://$(awk '/^127.0.0.1 api[.]/ { print $2 }' /etc/hosts):7443/readyz";
+    // The operator's file has a context for each control plane, and any that lives will do.
+    operator_reaches(lab, &file, &["cp2", "cp3"]);
     until("w1 reaches the API through its proxy", Duration::from_secs(30), || {
         lab.ssh("w1", ask).stdout.trim() == "200"
     });

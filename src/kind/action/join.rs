@@ -15,7 +15,7 @@ use crate::{
         plan::{Change, Refusal, Verdict},
         step::{Content, LateFile},
     },
-    render::kubeadm::{DISCOVERY_PATH, NodeFacts, ca_path, discovery, join},
+    render::kubeadm::{DISCOVERY_PATH, NodeFacts, ca_path, discovery, init, join},
     shell::quote,
 };
 
@@ -174,12 +174,9 @@ fn ops(context: &Context<'_>) -> Vec<Op> {
         return vec![join_op(context, "kubeadm join as worker", "")];
     }
     let before = format!(
-        "{}{}",
+        "{}kb_healthcheck\nkb_drop_learner\nkb_settle || exit 1\n{}\n",
         etcd_functions(context),
-        r#"kb_healthcheck
-kb_drop_learner
-kb_settle || exit 1
-"#
+        kubelet_credentials(context)
     );
     let after = format!("{}kb_healthcheck\nkb_settle || exit 1", etcd_functions(context));
     vec![
@@ -207,6 +204,10 @@ fn join_op(context: &Context<'_>, what: &str, before: &str) -> Op {
             write::put(ca_path(context.spec), source, Mode::PUBLIC, write::ROOT) + "\n"
         }
     };
+    let own_credentials = match context.node.is_control_plane() {
+        true => " --ignore-preflight-errors=FileAvailable--etc-kubernetes-kubelet.conf",
+        false => "",
+    };
     let script = format!(
         r#"if [ -e /etc/kubernetes/kubelet.conf ]; then
   echo 'this machine has a kubelet.conf already; nothing was changed' >&2
@@ -220,9 +221,36 @@ trap 'rm -f {DISCOVERY_PATH}' EXIT
         prologue = kubeadm::PROLOGUE,
         discovery = kubeadm::file_with_token(DISCOVERY_PATH, &discovery(context.spec, ca_path(context.spec))),
         file = kubeadm::file_with_token("\"$KB_IN/kubeadm.yaml\"", &join(context.spec, context.node, facts)),
-        run = kubeadm::run("join --config \"$KB_IN/kubeadm.yaml\""),
+        run = kubeadm::run(&format!("join --config \"$KB_IN/kubeadm.yaml\"{own_credentials}")),
     );
     op::node_with("kubeadm.join", what, script, JOIN_S, inputs)
+}
+
+/// The credentials that this control plane's kubelet would else ask the cluster for: the node has the authority, and init
+/// makes the first node's in the same way.
+///
+/// The answer may take long: kube-controller-manager 1.30 sleeps ten seconds before it first looks at nodes
+/// (`wait.Poll` in pkg/controller/nodeipam/ipam), and as it starts its controllers one after the other and in no order, as
+/// a rule those that approve and sign wait for that. The kubelet renews what is given here as it does its own.
+fn kubelet_credentials(context: &Context<'_>) -> String {
+    let facts = NodeFacts { resolved_stub: context.seen.facts.os.resolved_stub };
+    format!(
+        r#"mkdir -p /var/lib/kubelet/pki
+(
+  umask 077
+  {file}
+  kubeadm kubeconfig user --config "$KB_IN/init.yaml" --org system:nodes --client-name {name} > "$KB_IN/kubelet.conf"
+  kb_pem=/var/lib/kubelet/pki/kubelet-client-$(date -u +%Y-%m-%d-%H-%M-%S).pem
+  for kb_part in certificate key; do
+    sed -n "s/^ *client-$kb_part-data: //p" "$KB_IN/kubelet.conf" | base64 -d
+  done > "$kb_pem"
+  ln -sfn "$kb_pem" /var/lib/kubelet/pki/kubelet-client-current.pem
+  sed 's|client-\([a-z]*\)-data: .*|client-: /var/lib/kubelet/pki/kubelet-client-current.pem|'     "$KB_IN/kubelet.conf" > /etc/kubernetes/.kubelet.conf.kbootstrap
+  mv /etc/kubernetes/.kubelet.conf.kbootstrap /etc/kubernetes/kubelet.conf
+)"#,
+        file = kubeadm::file_with_token("\"$KB_IN/init.yaml\"", &init(context.spec, context.node, facts)),
+        name = quote(&format!("system:node:{}", context.node.name)),
+    )
 }
 
 /// Asking the leader's etcd over the network, with a certificate that this node signs itself: it has the authority.

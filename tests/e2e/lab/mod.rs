@@ -91,6 +91,11 @@ impl Lab {
         state_root().join(ID)
     }
 
+    /// The cluster's name in the lab's inventory.
+    pub fn cluster(&self) -> &'static str {
+        ID
+    }
+
     pub fn inventory(&self) -> PathBuf {
         self.folder().join("inventory.toml")
     }
@@ -188,6 +193,20 @@ pub fn lab_command(arguments: &[impl AsRef<std::ffi::OsStr>]) -> Command {
 
 pub fn state_root() -> PathBuf {
     std::env::var_os("KBOOTSTRAP_LAB_STATE").map_or_else(|| PathBuf::from("/var/lib/kbootstrap-lab"), PathBuf::from)
+}
+
+/// A file of an asset, such as `("kubernetes-1.30.14", "kubectl")`; the newest where several recipes have built it.
+pub fn asset(name: &str, file: &str) -> PathBuf {
+    let caches = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
+    let cache = caches.or_else(|| Some(std::env::home_dir()?.join(".cache"))).expect("a home").join("kbootstrap-lab");
+    let built = std::fs::read_dir(&cache).unwrap_or_else(|error| panic!("{}: {error}", cache.display()));
+    let found = built
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.file_name().is_some_and(|own| own.to_string_lossy().starts_with(&format!("{name}-"))))
+        .map(|path| path.join(file))
+        .filter(|path| path.exists())
+        .max_by_key(|path| path.metadata().and_then(|data| data.modified()).ok());
+    found.unwrap_or_else(|| panic!("no {name}-*/{file} in {}", cache.display()))
 }
 
 /// Asks again, five times a second, until the answer is yes.

@@ -11,6 +11,7 @@ mod genesis;
 mod identity;
 mod labels;
 mod late;
+mod leave;
 mod probe;
 mod proof;
 mod prove;
@@ -136,6 +137,10 @@ impl Actions {
             }
             ClusterOp::Uncordon { node } => cordon::uncordon(&self.session, node).await,
             ClusterOp::MoveEtcdLeader { from } => etcd::move_leader(&self.session, from, until).await,
+            ClusterOp::RemoveEtcdMember { node, peer } => etcd::remove_member(&self.session, node, peer, until).await,
+            ClusterOp::DeleteNode { node, machine_id } => {
+                leave::delete_node(&self.session, node, machine_id.as_deref()).await
+            }
             ClusterOp::SpreadCoredns => coredns::spread(&self.session, until).await,
             ClusterOp::DeleteTokens => self.delete_tokens().await,
             ClusterOp::Prove { nodes, control_planes, probe } => {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use super::{Failure, Format, Output};
 use crate::error::ExitStatus;
-use crate::inventory::{self, Refusal};
+use crate::inventory::{self, Count, Refusal};
 use crate::ui::json::check::Document;
 
 /// Read an inventory and say what was understood, offline
@@ -28,7 +28,7 @@ impl Check {
     /// as a document on standard output instead, with the same status.
     pub fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
         let home = std::env::home_dir();
-        match (inventory::load(&self.inventory, home.as_deref()), output.format()) {
+        match (inventory::load(&self.inventory, home.as_deref(), Count::Odd), output.format()) {
             (Ok(spec), Format::Human) => output.result(&summary::of(&spec, output.colour()))?,
             (Ok(spec), Format::Json) => output.document(&Document::sound(&spec))?,
             (Err(Refusal::Invalid(problems)), Format::Json) => {

@@ -101,10 +101,13 @@ fn setup(desired: &Desired, survey: &Survey) -> Setup {
     let route = |node: NodeName| Route { target: desired.targets[&node].clone(), node };
     let others = desired.spec.control_planes().map(|node| &node.name).filter(|name| lives && joined(name));
     let others: Vec<NodeName> = others.filter(|name| **name != leader).cloned().collect();
+    let forming = (!lives).then(|| leader.clone());
+    let mut routes: Vec<Route> = std::iter::once(leader).chain(others).map(route).collect();
+    routes.sort_by_key(|route| desired.leaving.as_ref() == Some(&route.node));
     Setup {
         cluster: desired.spec.name.clone(),
-        forming: (!lives).then(|| leader.clone()),
-        routes: std::iter::once(leader).chain(others).map(route).collect(),
+        forming,
+        routes,
         admin_conf: survey.admin_conf.clone().filter(|_| lives),
         identity,
     }

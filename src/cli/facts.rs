@@ -39,7 +39,7 @@ impl Facts {
     /// # Errors
     /// Where the inventory can't be used, or has no such node.
     pub async fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
-        let spec = inventory::load(&self.inventory, std::env::home_dir().as_deref())?;
+        let spec = inventory::load(&self.inventory, std::env::home_dir().as_deref(), inventory::Count::Any)?;
         let nodes = self.chosen(&spec)?;
         let password = open::sudo_password(&spec)?;
         let target = |node: &&NodeSpec| Target {

@@ -7,7 +7,7 @@ use crate::{
     error::{Error, ExitStatus},
     inventory,
     model::{access::SudoMode, cluster::ClusterSpec, secret::Secret},
-    playbook,
+    playbook::{self, Playbook},
 };
 
 /// The cluster that an inventory describes.
@@ -16,7 +16,7 @@ use crate::{
 /// Everything that is wrong with the file, at once.
 pub fn spec(machines: &Machines) -> Result<ClusterSpec, Failure> {
     let home = std::env::home_dir();
-    Ok(inventory::load(&machines.inventory, home.as_deref())?)
+    Ok(inventory::load(&machines.inventory, home.as_deref(), inventory::Count::Any)?)
 }
 
 /// The cluster that is wanted, with its steps, and how its machines are reached.
@@ -25,12 +25,34 @@ pub fn spec(machines: &Machines) -> Result<ClusterSpec, Failure> {
 /// The inventory or the playbook has problems, or a password is needed and can't be asked for.
 pub fn desired(machines: &Machines) -> Result<Desired, Failure> {
     let spec = spec(machines)?;
+    Ok(means(&spec, machines)?.desired(spec))
+}
+
+/// What is needed besides a cluster to work on it: asked for once, however many clusters a command compares.
+pub struct Means {
+    playbook: Playbook,
+    password: Option<Secret<String>>,
+    accept_new_host_keys: bool,
+}
+
+/// The means of a command. `spec` tells whether a password is needed.
+///
+/// # Errors
+/// The playbook has problems, or a password is needed and can't be asked for.
+pub fn means(spec: &ClusterSpec, machines: &Machines) -> Result<Means, Failure> {
     let playbook = match &machines.playbook {
         Some(folder) => playbook::load(folder)?,
         None => playbook::builtin(),
     };
-    let password = sudo_password(&spec)?;
-    Ok(Desired::new(spec, &playbook, machines.accept_new_host_keys, password.as_ref()))
+    let password = sudo_password(spec)?;
+    Ok(Means { playbook, password, accept_new_host_keys: machines.accept_new_host_keys })
+}
+
+impl Means {
+    /// A cluster that is wanted, with its steps, and how its machines are reached.
+    pub fn desired(&self, spec: ClusterSpec) -> Desired {
+        Desired::new(spec, &self.playbook, self.accept_new_host_keys, self.password.as_ref())
+    }
 }
 
 /// Asks once for sudo's password, where any node's sudo wants one. It is read from the terminal without an echo, or, where

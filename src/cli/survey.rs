@@ -16,6 +16,7 @@ use crate::{
         cluster::ClusterSpec,
         live::Cluster,
         name::NodeName,
+        node::NodeSpec,
         observe::{Observation, Read},
         plan::Plan,
         secret::Secret,
@@ -34,6 +35,12 @@ pub struct Desired {
     pub targets: BTreeMap<NodeName, SshTarget>,
     pub steps: BTreeMap<NodeName, Vec<Step>>,
     pub cluster_steps: Vec<Step>,
+    /// What is to be read on every node besides what its steps ask for.
+    pub more_reads: Vec<Read>,
+    /// The nodes that are looked at and planned for, all control planes among them; all nodes where absent.
+    pub scope: Option<BTreeSet<NodeName>>,
+    /// The node that is about to go: the API is asked of it last.
+    pub leaving: Option<NodeName>,
 }
 
 /// What one look brought.
@@ -57,12 +64,22 @@ impl Desired {
         let cluster_steps = plan::expand::cluster_steps(playbook, &spec);
         let targets =
             spec.nodes.iter().map(|node| (node.name.clone(), reach::target(node, accept_new, sudo))).collect();
-        Self { connector: reach::connector(), targets, steps, cluster_steps, spec }
+        let more_reads = Vec::new();
+        Self {
+            connector: reach::connector(),
+            targets,
+            steps,
+            cluster_steps,
+            more_reads,
+            scope: None,
+            leaving: None,
+            spec,
+        }
     }
 
     /// Looks at every node and at the cluster, over the connections that are open and new ones for the rest.
     pub async fn survey(&self, open: BTreeMap<NodeName, Arc<dyn Effect>>, keep: bool) -> Survey {
-        let gathered = self.gather(open, keep && self.spec.nodes.len() <= KEEP).await;
+        let gathered = self.gather(open, keep && self.nodes().count() <= KEEP).await;
         let mut observations = BTreeMap::new();
         let mut connections = BTreeMap::new();
         let mut admin_conf: Option<(NodeName, bool, Secret<String>)> = None;
@@ -87,21 +104,33 @@ impl Desired {
         let objects = kind::wanted_objects(&self.spec);
         let answer = kube::ask(Arc::clone(&api), admin_conf.as_ref(), &objects).await;
         let cluster = kube::classify(&self.sights(&observations), answer);
-        let plan = plan::build(&plan::Input {
+        let mut survey = Survey { observations, cluster, plan: Plan::default(), connections, admin_conf };
+        survey.plan = plan::build(&self.input(&survey));
+        survey
+    }
+
+    /// What a plan is made from.
+    pub fn input<'a>(&'a self, survey: &'a Survey) -> plan::Input<'a> {
+        plan::Input {
             spec: &self.spec,
             steps: &self.steps,
             cluster_steps: &self.cluster_steps,
-            observations: &observations,
-            cluster: &cluster,
-        });
-        Survey { observations, cluster, plan, connections, admin_conf }
+            observations: &survey.observations,
+            cluster: &survey.cluster,
+        }
+    }
+
+    /// The nodes in scope, in the inventory's order.
+    fn nodes(&self) -> impl Iterator<Item = &NodeSpec> {
+        self.spec.nodes.iter().filter(|node| self.scope.as_ref().is_none_or(|scope| scope.contains(&node.name)))
     }
 
     async fn gather(&self, mut open: BTreeMap<NodeName, Arc<dyn Effect>>, keep: bool) -> BTreeMap<NodeName, Gathered> {
         let mut looks = Vec::new();
         let mut targets = Vec::new();
-        for node in &self.spec.nodes {
-            let reads: BTreeSet<Read> = self.steps[&node.name].iter().flat_map(kind::reads).collect();
+        for node in self.nodes() {
+            let own = self.steps[&node.name].iter().flat_map(kind::reads);
+            let reads: BTreeSet<Read> = own.chain(self.more_reads.iter().cloned()).collect();
             let ask = Ask::new(&reads);
             let ask = if node.is_control_plane() { ask.with_admin_conf() } else { ask };
             match open.remove(&node.name) {
@@ -124,7 +153,8 @@ impl Desired {
         gathered
     }
 
-    fn link(&self) -> Link {
+    /// A way to the API by any control plane.
+    pub fn link(&self) -> Link {
         let routes = self
             .spec
             .control_planes()

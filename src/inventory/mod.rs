@@ -6,6 +6,8 @@
 
 mod build;
 mod check;
+mod draft;
+mod edit;
 mod file;
 pub mod keys;
 mod owned;
@@ -13,6 +15,9 @@ mod raw;
 mod read;
 
 use std::path::{Path, PathBuf};
+
+pub use draft::Draft;
+pub use edit::NewNode;
 
 use crate::diag::Problems;
 use crate::diag::toml::Document;
@@ -37,16 +42,26 @@ pub struct Places {
     pub home: Option<PathBuf>,
 }
 
+/// Which numbers of control planes an inventory may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// Odd: what a cluster shall have in the end.
+    Odd,
+    /// Any but none: what a cluster that lives may have on the way, as after the removal of a control plane. Whether
+    /// more of them may join is then for the plan to say, which knows what lives.
+    Any,
+}
+
 /// Reads an inventory from a file.
 ///
 /// # Errors
 /// Where the file can't be read, or anything in it is wrong.
-pub fn load(path: &Path, home: Option<&Path>) -> Result<ClusterSpec, Refusal> {
+pub fn load(path: &Path, home: Option<&Path>, count: Count) -> Result<ClusterSpec, Refusal> {
     let name = path.display().to_string();
     let text = file::read(path)?;
     let places =
         Places { folder: path.parent().map(Path::to_path_buf).unwrap_or_default(), home: home.map(Path::to_path_buf) };
-    parse(&name, &text, &places).map_err(|problems| Refusal::Invalid(Box::new(problems)))
+    parse_counting(&name, &text, &places, count).map_err(|problems| Refusal::Invalid(Box::new(problems)))
 }
 
 /// Reads an inventory from a text; `name` is what problems call the file.
@@ -54,9 +69,13 @@ pub fn load(path: &Path, home: Option<&Path>) -> Result<ClusterSpec, Refusal> {
 /// # Errors
 /// Where anything is wrong, with everything that is.
 pub fn parse(name: &str, text: &str, places: &Places) -> Result<ClusterSpec, Problems> {
+    parse_counting(name, text, places, Count::Odd)
+}
+
+fn parse_counting(name: &str, text: &str, places: &Places, count: Count) -> Result<ClusterSpec, Problems> {
     let document = Document::parse(text).describing(keys::describe);
     let raw = read::inventory(&document, places);
-    check::all(&document, &raw);
+    check::all(&document, &raw, count);
     let spec = if document.has_problems() { None } else { build::cluster(raw) };
     match (spec, document.into_problems(name)) {
         (_, Some(problems)) => Err(problems),

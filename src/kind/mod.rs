@@ -14,6 +14,7 @@ mod diff;
 mod directory;
 mod file;
 mod images;
+pub mod leave;
 mod modules;
 mod op;
 mod packages;

@@ -65,6 +65,11 @@ pub enum ClusterOp {
     Uncordon { node: NodeName },
     /// Give the leadership of etcd to another voter, if this control plane's member has it.
     MoveEtcdLeader { from: NodeName },
+    /// Take a node's member out of etcd, asked of another member, if the rest keeps its quorum; and see by the list that it
+    /// is gone. `peer` is its peer URL, by which one that never started is known.
+    RemoveEtcdMember { node: NodeName, peer: String },
+    /// Delete a node's object; with a machine-id only if it is that machine's.
+    DeleteNode { node: NodeName, machine_id: Option<String> },
     /// Move one replica of CoreDNS if all of them share a node and another node could take one.
     SpreadCoredns,
     /// Remove bootstrap tokens that a run of ours made.

@@ -100,6 +100,8 @@ pub enum Gate {
     ApiAnswers,
     /// This control plane's join is done: the next one may begin.
     Turn(NodeName),
+    /// This node's local proxy leads to the API servers that it shall.
+    Proxy(NodeName),
     /// Every node chain has ended, well or not.
     NodesSettled,
 }
@@ -111,6 +113,7 @@ impl fmt::Display for Gate {
             Gate::Founded => f.write_str("the cluster's authorities"),
             Gate::ApiAnswers => f.write_str("the API to answer"),
             Gate::Turn(node) => write!(f, "the join of {node}"),
+            Gate::Proxy(node) => write!(f, "the local proxy of {node}"),
             Gate::NodesSettled => f.write_str("every node"),
         }
     }

@@ -1,6 +1,6 @@
 //! Desired and observed in, a plan out.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use crate::{
     kind::{self, Context},
@@ -23,6 +23,7 @@ pub struct Input<'a> {
     /// Steps of every node of the inventory, in playbook order.
     pub steps: &'a BTreeMap<NodeName, Vec<Step>>,
     pub cluster_steps: &'a [Step],
+    /// Of the nodes that are planned for: all, or some with all control planes among them.
     pub observations: &'a BTreeMap<NodeName, Observation>,
     pub cluster: &'a Cluster,
 }
@@ -41,7 +42,7 @@ pub fn bearings(spec: &ClusterSpec, cluster: &Cluster, observations: &BTreeMap<N
     Bearings { leader: leader(spec, cluster, &facts), identity: known_identity(spec, cluster, &facts) }
 }
 
-fn facts(observations: &BTreeMap<NodeName, Observation>) -> BTreeMap<NodeName, &Facts> {
+pub(super) fn facts(observations: &BTreeMap<NodeName, Observation>) -> BTreeMap<NodeName, &Facts> {
     observations
         .iter()
         .filter_map(|(name, observation)| match observation {
@@ -61,6 +62,7 @@ pub fn build(input: &Input) -> Plan {
         .spec
         .nodes
         .iter()
+        .filter(|node| input.observations.contains_key(&node.name))
         .map(|node| {
             let steps = &input.steps[&node.name];
             let items = match &input.observations[&node.name] {
@@ -90,12 +92,12 @@ pub fn build(input: &Input) -> Plan {
     plan
 }
 
-fn item(step: &Step, verdict: Verdict) -> Item {
+pub(super) fn item(step: &Step, verdict: Verdict) -> Item {
     Item { step: step.id.clone(), title: step.title.clone(), verdict, waits: Vec::new(), opens: None }
 }
 
 /// Judges a node's steps. A probe stays in the plan as one only where something later needs what it reaches for.
-fn node_items(steps: &[Step], context: &Context) -> Vec<Item> {
+pub(super) fn node_items(steps: &[Step], context: &Context) -> Vec<Item> {
     let judged: Vec<&Step> = steps.iter().filter(|step| step.only.fits(&context.seen.facts.os)).collect();
     let mut items: Vec<Item> = judged.iter().map(|step| item(step, kind::judge(step, context))).collect();
     let changes = |wanted: fn(&StepKind) -> bool| {
@@ -118,15 +120,27 @@ fn node_items(steps: &[Step], context: &Context) -> Vec<Item> {
 
 /// Judges the cluster's steps in order. A run that changes anything ends with the proof by more than looking, so the
 /// last steps are told whether anything before them changes.
-fn cluster_items(input: &Input, chains: &[Chain]) -> Vec<Item> {
+pub(super) fn cluster_items(input: &Input, chains: &[Chain]) -> Vec<Item> {
     let mut changes = chains.iter().flat_map(|chain| &chain.items).any(|item| item.verdict.is_change());
     let mut items = Vec::new();
+    let spec = in_scope(input);
     for step in input.cluster_steps {
-        let verdict = kind::judge_cluster(step, input.spec, input.cluster, changes);
+        let verdict = kind::judge_cluster(step, &spec, input.cluster, changes);
         changes |= verdict.is_change();
         items.push(item(step, verdict));
     }
     items
+}
+
+/// The wanted cluster less the nodes that are not planned for: how those are is not this plan's affair.
+fn in_scope<'a>(input: &Input<'a>) -> Cow<'a, ClusterSpec> {
+    let is = |node: &NodeSpec| input.observations.contains_key(&node.name);
+    if input.spec.nodes.iter().all(is) {
+        return Cow::Borrowed(input.spec);
+    }
+    let mut spec = input.spec.clone();
+    spec.nodes.retain(is);
+    Cow::Owned(spec)
 }
 
 /// The control plane that is initialised, or that others are joined from: of a living cluster the first whose API server
@@ -148,7 +162,7 @@ fn leader(spec: &ClusterSpec, cluster: &Cluster, facts: &BTreeMap<NodeName, &Fac
 }
 
 /// The cluster's authority, where any control plane has it.
-fn known_ca<'a>(spec: &ClusterSpec, facts: &BTreeMap<NodeName, &'a Facts>) -> Option<&'a str> {
+pub(super) fn known_ca<'a>(spec: &ClusterSpec, facts: &BTreeMap<NodeName, &'a Facts>) -> Option<&'a str> {
     spec.control_planes().find_map(|node| facts.get(&node.name)?.kubernetes.ca_crt.as_deref())
 }
 
@@ -170,7 +184,7 @@ fn known_identity(
 }
 
 /// What a person should know though nothing is done about it.
-fn notices(input: &Input) -> Vec<Notice> {
+pub(super) fn notices(input: &Input) -> Vec<Notice> {
     let mut notices = Vec::new();
     for (name, observation) in input.observations {
         if let Observation::Unknown { error, hint } = observation {
@@ -180,6 +194,18 @@ fn notices(input: &Input) -> Vec<Notice> {
     }
     match input.cluster {
         Cluster::Live(live) => {
+            let count = input.spec.control_planes().count();
+            if count.is_multiple_of(2) {
+                notices.push(Notice {
+                    node: None,
+                    text: format!(
+                        "{count} control planes survive the loss of {}, as {} do: etcd counts majorities",
+                        (count - 1) / 2,
+                        count - 1
+                    ),
+                    hint: Some("`kbootstrap node add --role control-plane` makes their number odd".into()),
+                });
+            }
             for name in live.nodes.keys().filter(|name| input.spec.node(name).is_none()) {
                 notices.push(Notice {
                     node: Some(name.clone()),

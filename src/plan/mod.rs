@@ -2,6 +2,8 @@
 
 mod build;
 pub mod expand;
+pub mod remove;
+pub mod reset;
 mod values;
 
 pub use build::{Bearings, Input, bearings, build};

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use crate::diag::toml::{At, Document};
 use crate::diag::{Problem, Span};
+use crate::inventory::Count;
 use crate::inventory::raw::{Inventory, Node};
 
-pub fn check(document: &Document<'_>, raw: &Inventory) {
+pub fn check(document: &Document<'_>, raw: &Inventory, count: Count) {
     differ(document, "name", "a name", raw.nodes.iter().filter_map(|node| text(node.name.as_ref())));
     // Several machines behind one address are told apart by their ports, as Vagrant's are.
     let doubled = differ(
@@ -23,7 +24,7 @@ pub fn check(document: &Document<'_>, raw: &Inventory) {
         taints(document, node);
     }
     if document.is_whole() {
-        control_planes(document, raw);
+        control_planes(document, raw, count);
     }
 }
 
@@ -54,7 +55,7 @@ fn differ(document: &Document<'_>, what: &str, one: &str, values: impl Iterator<
 }
 
 /// An odd number of control planes, because each holds a member of etcd.
-fn control_planes(document: &Document<'_>, raw: &Inventory) {
+fn control_planes(document: &Document<'_>, raw: &Inventory, allowed: Count) {
     // A role that was refused may be a control plane's: its own problem comes first.
     if raw.nodes.is_empty() || raw.nodes.iter().any(|node| node.role.is_none()) {
         return;
@@ -67,7 +68,7 @@ fn control_planes(document: &Document<'_>, raw: &Inventory) {
         return;
     };
     let count = planes.len();
-    if count % 2 == 1 {
+    if count % 2 == 1 || allowed == Count::Any {
         return;
     }
     let span = last.role.as_ref().map_or(last.span.clone(), |role| role.span.clone());

@@ -29,6 +29,10 @@ pub fn judge(context: &Context<'_>) -> Verdict {
             "nothing is initialised until every control plane of the inventory answers",
         ),
         Cluster::Live(live) => finish(live, context),
+        Cluster::Absent if context.leads() && context.spec.control_planes().count().is_multiple_of(2) => op::refused(
+            format!("{} control planes: a cluster begins with an odd number", context.spec.control_planes().count()),
+            "`kbootstrap check` tells why; add one more, or make one a worker",
+        ),
         Cluster::Absent if context.leads() => {
             let diff = vec![format!("+ cluster {}, first on this node", context.spec.name)];
             op::change(diff, vec![init_op(context)])

@@ -9,6 +9,7 @@ use crate::{
     render::taints,
 };
 
+const REOPENED: &str = "~ takes pods again: a run of this program that did not end had cordoned it";
 const ZONE: &str = "topology.kubernetes.io/zone";
 
 pub fn judge(context: &Context<'_>) -> Verdict {
@@ -55,9 +56,19 @@ pub fn judge(context: &Context<'_>) -> Verdict {
             diff.extend(own_taints.iter().map(|taint| format!("+ {taint}")));
         }
     }
+    // A drain whose run died.
+    let opened = context.live_node().is_some_and(|live| live.cordoned).then(|| {
+        let node = context.node.name.clone();
+        let what = format!("uncordon node {node}");
+        Op { kind: "node.uncordon", what, work: Work::Cluster(ClusterOp::Uncordon { node }), timeout_s: 60 }
+    });
     if diff.is_empty() {
-        return Verdict::Satisfied;
+        return match opened {
+            Some(opened) => op::change(vec![REOPENED.to_owned()], vec![opened]),
+            None => Verdict::Satisfied,
+        };
     }
+    diff.extend(opened.iter().map(|_| REOPENED.to_owned()));
     let labels = labels
         .into_iter()
         .map(|(key, value)| (key, Some(value)))
@@ -66,7 +77,8 @@ pub fn judge(context: &Context<'_>) -> Verdict {
     let node = context.node.name.clone();
     let what = format!("label and taint node {node}");
     let work = Work::Cluster(ClusterOp::PatchNode { node, labels, taints: Some(taints) });
-    op::change(diff, vec![Op { kind: "node.patch", what, work, timeout_s: 60 }])
+    let patch = Op { kind: "node.patch", what, work, timeout_s: 60 };
+    op::change(diff, [patch].into_iter().chain(opened).collect())
 }
 
 fn wanted_labels(context: &Context<'_>) -> Vec<(String, String)> {
@@ -131,6 +143,17 @@ mod tests {
         let live = world.live_mut().nodes.get_mut(&"cp2".parse().unwrap()).unwrap();
         live.owned_taints = vec![format!("{}:NoSchedule", taints::CONTROL_PLANE)];
         assert!(matches!(world.judge("cp2", judge), Verdict::Satisfied));
+    }
+
+    #[test]
+    fn what_this_program_cordoned_is_opened_and_what_others_did_is_not() {
+        let mut world = World::live("w1");
+        let live = world.live_mut().nodes.get_mut(&"w1".parse().unwrap()).unwrap();
+        live.unschedulable = true;
+        assert!(matches!(world.judge("w1", judge), Verdict::Satisfied));
+        world.live_mut().nodes.get_mut(&"w1".parse().unwrap()).unwrap().cordoned = true;
+        let opened = change(world.judge("w1", judge));
+        assert_eq!(opened.ops[0].work, Work::Cluster(ClusterOp::Uncordon { node: "w1".parse().unwrap() }));
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Verbs of ours: when each is due, and the ops that perform it on a node. What needs the API is done elsewhere.
 
+mod even;
 mod init;
 mod join;
 mod kubeadm;
 mod labels;
 mod pki;
+
+pub use kubeadm::set_aside;
 
 use super::Context;
 use crate::model::{observe::Read, plan::Verdict, step::Action};
@@ -18,7 +21,7 @@ pub fn judge(action: Action, context: &Context<'_>) -> Verdict {
     match action {
         Action::Pki => pki::judge(context),
         Action::KubeadmInit => init::judge(context),
-        Action::KubeadmJoin => join::judge(context),
+        Action::KubeadmJoin => even::refuse(context, join::judge(context)),
         Action::NodeLabels => labels::judge(context),
         // Those of the cluster's chain are judged by `judge_cluster`.
         Action::ClusterIdentity | Action::Network | Action::CorednsSpread | Action::Tokens | Action::Proof => {

@@ -32,6 +32,17 @@ pub fn unique(context: &Context<'_>) -> Verdict {
             );
         }
     }
+    // Nodes that were not looked at: the cluster knows their machine-ids.
+    let mut live = context.live().into_iter().flat_map(|live| &live.nodes);
+    let same = |id: &str| !id.is_empty() && id == own.identity.machine_id;
+    if let Some((name, _)) = live.find(|(name, node)| **name != context.node.name && same(&node.machine_id)) {
+        return op::refused(
+            format!("its machine-id is that of {name}, a node of the cluster"),
+            format!(
+                "if it is a copy: rm /etc/machine-id; systemd-machine-id-setup; if it is {name} itself, remove that first"
+            ),
+        );
+    }
     if own.identity.machine_id.is_empty() {
         return op::refused("the machine has no machine-id", "on the machine: systemd-machine-id-setup");
     }

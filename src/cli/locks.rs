@@ -12,6 +12,15 @@ use crate::{
     transport::Effect,
 };
 
+/// Which of the voters must be locked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quorum {
+    /// More than half: no other run can have as many.
+    Majority,
+    /// Those that can be reached: of a cluster that is taken down.
+    Reachable,
+}
+
 /// The locks of one run, let go when dropped.
 pub type Locks = BTreeMap<NodeName, NodeLock>;
 
@@ -21,7 +30,7 @@ pub type Locks = BTreeMap<NodeName, NodeLock>;
 ///
 /// # Errors
 /// A lock is held by somebody else, or too few voters can be locked.
-pub async fn take(desired: &Desired, survey: &Survey, holder: &Holder) -> Result<Locks, Error> {
+pub async fn take(desired: &Desired, survey: &Survey, holder: &Holder, quorum: Quorum) -> Result<Locks, Error> {
     let voters = voters(desired, survey);
     let mut locks = Locks::new();
     let mut missing = Vec::new();
@@ -34,7 +43,7 @@ pub async fn take(desired: &Desired, survey: &Survey, holder: &Holder) -> Result
             None => missing.push(voter.to_string()),
         }
     }
-    if locks.len() * 2 <= voters.len() {
+    if quorum == Quorum::Majority && locks.len() * 2 <= voters.len() {
         return Err(Error::new(format!("lock the majority of {} control planes", voters.len()))
             .cause(format!("no lock on {}", missing.join(", ")))
             .hint(

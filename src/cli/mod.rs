@@ -1,5 +1,6 @@
 //! The command line: wiring, one file per command.
 
+mod change;
 mod check;
 mod confirm;
 mod control_planes;
@@ -8,11 +9,13 @@ mod facts;
 mod failure;
 mod kubeconfig;
 mod locks;
+mod node;
 mod open;
 mod output;
 mod plan;
 mod playbook;
 mod reach;
+mod reset;
 mod runs;
 mod status;
 mod survey;
@@ -90,6 +93,8 @@ pub enum Command {
     Facts(facts::Facts),
     Plan(plan::Plan),
     Up(up::Up),
+    Node(node::Node),
+    Reset(reset::Reset),
     Status(status::Status),
     Kubeconfig(kubeconfig::Kubeconfig),
     Playbook(playbook::Playbook),
@@ -102,6 +107,8 @@ impl Command {
             Self::Facts(facts) => talking(facts.run(output)),
             Self::Plan(plan) => talking(plan.run(output)),
             Self::Up(up) => talking(up.run(output)),
+            Self::Node(node) => talking(node.run(output)),
+            Self::Reset(reset) => talking(reset.run(output)),
             Self::Status(status) => talking(status.run(output)),
             Self::Kubeconfig(kubeconfig) => talking(kubeconfig.run(output)),
             Self::Playbook(playbook) => playbook.run(output),

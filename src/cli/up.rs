@@ -45,7 +45,7 @@ impl Up {
         }
         let holder = runs::holder("up", &self.machines);
         // Locked first, then looked at again: what another run did meanwhile must be seen.
-        let locks = locks::take(&desired, &survey, &holder).await?;
+        let locks = locks::take(&desired, &survey, &holder, locks::Quorum::Majority).await?;
         wait_for_found(&survey, output).await?;
         let survey = desired.survey(survey.connections, true).await;
         if let Some(end) = self.look(&survey, output)? {
@@ -106,7 +106,7 @@ impl Up {
 }
 
 /// What a person should know: said though nothing is done about it.
-fn notices(plan: &Plan, output: &Output) {
+pub(super) fn notices(plan: &Plan, output: &Output) {
     for notice in &plan.notices {
         let whose = notice.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default();
         output.say(&format!("note: {whose}{}", notice.text));
@@ -117,7 +117,7 @@ fn notices(plan: &Plan, output: &Output) {
 }
 
 /// The summary, and one more look: a step still unsatisfied is a failure, named.
-async fn conclude(
+pub(super) async fn conclude(
     desired: &Desired,
     report: &Report,
     connections: Connections,
@@ -143,7 +143,7 @@ async fn conclude(
         .into())
 }
 
-fn unsatisfied(plan: &Plan) -> Vec<String> {
+pub(super) fn unsatisfied(plan: &Plan) -> Vec<String> {
     plan.items()
         .filter(|(_, item)| item.verdict.is_change())
         .map(|(owner, item)| format!("{owner} {}", item.step))
@@ -151,7 +151,7 @@ fn unsatisfied(plan: &Plan) -> Vec<String> {
 }
 
 /// Some nodes failed and the rest is done: 4. The cluster itself, or nothing but failures: 1.
-fn failed_status(report: &Report) -> ExitStatus {
+pub(super) fn failed_status(report: &Report) -> ExitStatus {
     let well = |outcome: &Outcome| matches!(outcome, Outcome::Satisfied | Outcome::Changed);
     let cluster = report.chains.iter().find(|chain| chain.owner == Owner::Cluster);
     let cluster_blocked = cluster.is_some_and(|chain| matches!(chain.outcome, Outcome::BlockedBy { .. }));

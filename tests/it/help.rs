@@ -5,8 +5,11 @@ use crate::kbootstrap::run;
 #[test]
 fn help() {
     insta::assert_snapshot!("help", run(&["--help"]));
-    for command in ["check", "facts", "plan", "up"] {
+    for command in ["check", "facts", "plan", "up", "reset", "node"] {
         insta::assert_snapshot!(format!("help_{command}"), run(&[command, "--help"]));
+    }
+    for command in ["add", "remove", "replace"] {
+        insta::assert_snapshot!(format!("help_node_{command}"), run(&["node", command, "--help"]));
     }
     insta::assert_snapshot!("help_facts", run(&["facts", "--help"]));
 }

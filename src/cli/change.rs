@@ -1,0 +1,142 @@
+//! One change of the fleet from its look to its last look, whatever command it is of: planned, locked, planned again from
+//! what is there then, shown, confirmed, run, and looked at once more.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Failure, Format, Machines, Output, confirm,
+    execute::{Connections, execute, summarise, wait_for_found},
+    locks::{self, Quorum},
+    runs,
+    survey::{Desired, Survey},
+    up,
+};
+use crate::{
+    error::{Error, ExitStatus},
+    model::{event::Outcome, live::Cluster},
+    ui::{self, Paint},
+};
+
+/// How a change is gone about.
+pub struct Change<'a> {
+    pub desired: &'a Desired,
+    pub machines: &'a Machines,
+    /// As it was typed, for locks and journal: `node add`.
+    pub command: &'static str,
+    pub quorum: Quorum,
+    /// Whether nothing is done where it is unknown whether the cluster lives.
+    pub needs_cluster: bool,
+    /// Show the plan, and change nothing.
+    pub plan_only: bool,
+    /// Do not ask before what disrupts.
+    pub yes: bool,
+    pub output: &'a Output,
+}
+
+impl Change<'_> {
+    /// Goes through all of it. `look` looks at what is there and plans; `before` is done once the plan stands and before
+    /// anything is changed, `after` when all of it is done.
+    ///
+    /// # Errors
+    /// What stands in the way, or what failed.
+    pub async fn run(
+        &self,
+        look: impl AsyncFn(Connections, bool) -> Result<Survey, Failure>,
+        before: impl FnOnce() -> Result<(), Failure>,
+        after: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<ExitStatus, Failure> {
+        let survey = look(BTreeMap::new(), !self.plan_only).await?;
+        if self.plan_only {
+            return self.show(&survey);
+        }
+        self.can_begin(&survey)?;
+        if !survey.plan.has_changes() {
+            return self.nothing_to_do(&survey, before, after);
+        }
+        let holder = runs::holder(self.command, self.machines);
+        let locks = locks::take(self.desired, &survey, &holder, self.quorum).await?;
+        wait_for_found(&survey, self.output).await?;
+        let survey = look(survey.connections, true).await?;
+        self.can_begin(&survey)?;
+        if !survey.plan.has_changes() {
+            return self.nothing_to_do(&survey, before, after);
+        }
+        self.tree(&survey, ui::Detail::Changes);
+        confirm::disruptions(&survey.plan, self.yes)?;
+        before()?;
+        let unknown = !survey.plan.unknown().is_empty();
+        let (report, connections) = execute(self.desired, survey, &holder, self.output).await?;
+        summarise(&report, self.output);
+        if report.chains.iter().any(|chain| chain.outcome == Outcome::NotReached) {
+            let hint = format!("`kbootstrap {}` goes on from what is there", self.command);
+            return Err(Error::new("finish").cause("stopped").hint(hint).exit(ExitStatus::Interrupted).into());
+        }
+        if report.failed() {
+            return Ok(up::failed_status(&report));
+        }
+        let survey = look(connections, false).await?;
+        let left = up::unsatisfied(&survey.plan);
+        if !left.is_empty() {
+            self.tree(&survey, ui::Detail::Changes);
+            return Err(Error::new("reach the wanted state")
+                .cause(format!("every op was done, and these are still not as wanted: {}", left.join(", ")))
+                .hint("the same command with --plan shows how they differ")
+                .into());
+        }
+        after()?;
+        drop(locks);
+        Ok(if unknown { ExitStatus::Partial } else { ExitStatus::Done })
+    }
+
+    /// The plan as data, and whether it could be run.
+    fn show(&self, survey: &Survey) -> Result<ExitStatus, Failure> {
+        let plan = &survey.plan;
+        match self.output.format() {
+            Format::Human => {
+                self.output.result(&ui::plan_tree(plan, Paint { colour: self.output.colour() }, ui::Detail::All))?;
+            }
+            Format::Json => self.output.document(&ui::json::plan(plan))?,
+        }
+        Ok(match (plan.refusals().next(), plan.unknown().is_empty()) {
+            (Some(_), _) => ExitStatus::Failed,
+            (None, false) => ExitStatus::Partial,
+            (None, true) => ExitStatus::Done,
+        })
+    }
+
+    fn can_begin(&self, survey: &Survey) -> Result<(), Failure> {
+        if let Cluster::Unknown { reason } = &survey.cluster
+            && self.needs_cluster
+            && survey.plan.refusals().next().is_none()
+        {
+            return Err(Error::new("begin")
+                .cause(format!("whether the cluster lives is unknown: {reason}"))
+                .hint("bring the control planes back first; nothing is done to what is merely unknown")
+                .into());
+        }
+        if survey.plan.refusals().next().is_some() {
+            self.tree(survey, ui::Detail::Changes);
+            return Err(Error::new("begin").cause("the plan has what is not ours to change").into());
+        }
+        Ok(())
+    }
+
+    fn nothing_to_do(
+        &self,
+        survey: &Survey,
+        before: impl FnOnce() -> Result<(), Failure>,
+        after: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<ExitStatus, Failure> {
+        up::notices(&survey.plan, self.output);
+        before()?;
+        after()?;
+        self.output.say("Nothing to change on the machines.");
+        Ok(if survey.plan.unknown().is_empty() { ExitStatus::Done } else { ExitStatus::Partial })
+    }
+
+    fn tree(&self, survey: &Survey, detail: ui::Detail) {
+        if self.output.format() == Format::Human {
+            self.output.say(&ui::plan_tree(&survey.plan, Paint { colour: self.output.colour_talk() }, detail));
+        }
+    }
+}

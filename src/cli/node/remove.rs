@@ -1,0 +1,234 @@
+//! `kbootstrap node remove`: a node out of a cluster that lives, and out of its inventory.
+
+use std::{cell::RefCell, sync::Arc};
+
+use clap::{Args, ValueEnum};
+
+use super::super::{
+    Failure, Machines, Output,
+    change::Change,
+    execute::Connections,
+    locks::Quorum,
+    open,
+    survey::{Desired, Survey},
+};
+use crate::{
+    diag::did_you_mean,
+    error::{Error, ExitStatus},
+    inventory::Draft,
+    kube::{self, AdminConf, KubeError},
+    model::{
+        cluster::{ClusterSpec, EndpointKind, NodeSpec, Role},
+        drain::{NodePod, OnBlocked},
+        live::{Cluster, Live},
+        name::NodeName,
+        timeout::Timeout,
+    },
+    plan::{
+        self,
+        remove::{self, Leaving, Terms},
+    },
+};
+
+/// Take a node out of the cluster, and out of the inventory
+///
+/// Its pods are evicted, as their budgets allow; a control plane leaves etcd before it ends; then the machine is cleaned
+/// of the cluster, packages excepted. What would cost etcd its quorum is refused. The same command again goes on where
+/// one was interrupted.
+#[derive(Debug, Args)]
+pub struct Remove {
+    #[command(flatten)]
+    machines: Machines,
+
+    /// The node
+    #[arg(value_name = "NAME")]
+    name: NodeName,
+
+    #[command(flatten)]
+    terms: Options,
+
+    /// The machine is powered off for good: this is your word on it, and the cluster must agree
+    ///
+    /// Nothing is done on the machine. If it came back, volumes would have two writers; its kubelet's certificate, and on a
+    /// control plane the keys of the cluster's authorities, are still good.
+    #[arg(long, conflicts_with = "purge")]
+    dead: bool,
+
+    /// Show the plan, and change nothing
+    #[arg(long)]
+    plan: bool,
+
+    /// Do not ask before what disrupts
+    #[arg(long, short)]
+    yes: bool,
+}
+
+/// How far a removal goes.
+#[derive(Debug, Clone, Args)]
+pub struct Options {
+    /// How long evictions may take
+    #[arg(long, value_name = "TIME", default_value = "5m")]
+    drain_timeout: Timeout,
+
+    /// What happens to a pod whose budget forbids its eviction until then
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Blocked::Abort)]
+    on_blocked: Blocked,
+
+    /// Also evict pods that lose data by it, or that nothing makes anew
+    #[arg(long)]
+    delete_local_data: bool,
+
+    /// Also remove the packages of Kubernetes and of the local proxy
+    #[arg(long)]
+    purge: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Blocked {
+    /// The removal ends, and the node takes pods again
+    Abort,
+    /// The pod is deleted in spite of its budget
+    Force,
+}
+
+impl Options {
+    /// As the plan has them.
+    pub fn terms(&self, dead: bool) -> Terms {
+        Terms {
+            drain_timeout_s: u32::try_from(self.drain_timeout.duration().as_secs()).unwrap_or(u32::MAX).max(1),
+            on_blocked: match self.on_blocked {
+                Blocked::Abort => OnBlocked::Abort,
+                Blocked::Force => OnBlocked::Force,
+            },
+            delete_local_data: self.delete_local_data,
+            purge: self.purge,
+            dead,
+            replaced: false,
+        }
+    }
+}
+
+impl Remove {
+    pub async fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
+        let home = std::env::home_dir();
+        let mut draft = Draft::open(&self.machines.inventory)?;
+        let spec = draft.spec(home.as_deref())?;
+        let known = spec.node(&self.name).is_some();
+        let means = open::means(&spec, &self.machines)?;
+        let node = match spec.node(&self.name) {
+            Some(node) => node.clone(),
+            None => stranger(means.desired(spec.clone()), &self.name, &self.machines).await?,
+        };
+        draft.remove(&self.name)?;
+        let removal = Removal::new(spec, node, self.terms.terms(self.dead), &means);
+        if known && removal.after.control_planes().next().is_some() {
+            // Whatever else the file says must still stand without the node.
+            draft.spec(home.as_deref())?;
+        }
+        let change = Change {
+            desired: &removal.desired,
+            machines: &self.machines,
+            command: "node remove",
+            quorum: Quorum::Majority,
+            needs_cluster: true,
+            plan_only: self.plan,
+            yes: self.yes,
+            output,
+        };
+        let draft = RefCell::new(draft);
+        let look = async |open: Connections, keep: bool| removal.look(open, keep).await;
+        change.run(look, || Ok(()), || Ok(draft.borrow_mut().save()?)).await
+    }
+}
+
+/// A removal as it is looked at.
+pub struct Removal {
+    /// How everything is reached and looked at: the cluster with the node.
+    pub desired: Desired,
+    /// The cluster without it.
+    after: ClusterSpec,
+    node: NodeSpec,
+    terms: Terms,
+}
+
+impl Removal {
+    pub fn new(mut spec: ClusterSpec, node: NodeSpec, terms: Terms, means: &open::Means) -> Self {
+        let mut after = spec.clone();
+        after.nodes.retain(|other| other.name != node.name);
+        if spec.node(&node.name).is_none() {
+            spec.nodes.push(node.clone());
+        }
+        let mut desired = means.desired(spec);
+        for (name, steps) in means.desired(after.clone()).steps {
+            desired.steps.insert(name, remove::staying_steps(steps));
+        }
+        desired.steps.insert(node.name.clone(), remove::leaving_steps(&after, terms.purge));
+        desired.cluster_steps.retain(remove::is_proof);
+        if node.role == Role::Worker || after.endpoint.kind == EndpointKind::External {
+            let control_planes = after.control_planes().map(|node| node.name.clone());
+            desired.scope = Some(control_planes.chain([node.name.clone()]).collect());
+        }
+        desired.leaving = Some(node.name.clone());
+        Self { desired, after, node, terms }
+    }
+
+    /// Looks, and plans the removal.
+    pub async fn look(&self, open: Connections, keep: bool) -> Result<Survey, Failure> {
+        let mut survey = self.desired.survey(open, keep).await;
+        let pods = self
+            .pods(&survey)
+            .await
+            .map_err(|why| Error::new(format!("look at the pods of {}", self.node.name)).cause(why))?;
+        let input = plan::Input { spec: &self.after, ..self.desired.input(&survey) };
+        let leaving = Leaving { input: &input, node: &self.node, pods: pods.as_deref(), terms: &self.terms };
+        survey.plan = remove::remove(&leaving);
+        Ok(survey)
+    }
+
+    /// The pods on the node, where the API has such a node.
+    async fn pods(&self, survey: &Survey) -> Result<Option<Vec<NodePod>>, KubeError> {
+        let (Cluster::Live(live), Some(conf)) = (&survey.cluster, &survey.admin_conf) else { return Ok(None) };
+        if !live.nodes.contains_key(&self.node.name) || self.terms.dead {
+            return Ok(None);
+        }
+        let link = Arc::new(self.desired.link());
+        for (name, connection) in &survey.connections {
+            if *name != self.node.name && self.after.node(name).is_some_and(NodeSpec::is_control_plane) {
+                link.adopt(name, Some(Arc::clone(connection))).await;
+                break;
+            }
+        }
+        let client = kube::client(link, &AdminConf::parse(conf)?)?;
+        kube::node_pods(&client, &self.node.name).await.map(Some)
+    }
+}
+
+/// A node of the cluster that the inventory lacks, as the cluster knows it.
+async fn stranger(mut desired: Desired, name: &NodeName, machines: &Machines) -> Result<NodeSpec, Failure> {
+    desired.scope = Some(desired.spec.control_planes().map(|node| node.name.clone()).collect());
+    let survey = desired.survey(Connections::new(), false).await;
+    let failed = || Error::new(format!("remove node {name}")).exit(ExitStatus::Usage);
+    let file = machines.inventory.display();
+    let live = match &survey.cluster {
+        Cluster::Live(live) => live,
+        _ => return Err(failed().cause(format!("{file} has no such node, and the cluster cannot be asked")).into()),
+    };
+    if let Some(node) = of_live(live, name, &desired.spec) {
+        return Ok(node);
+    }
+    let names = || desired.spec.nodes.iter().map(|node| node.name.as_str());
+    let hint = match did_you_mean(name.as_str(), names()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("its nodes are {}", names().collect::<Vec<_>>().join(", ")),
+    };
+    Err(failed().cause(format!("neither {file} nor the cluster has such a node")).hint(hint).into())
+}
+
+/// How SSH reaches it is taken from the first control plane: the inventory says nothing of it any more.
+fn of_live(live: &Live, name: &NodeName, spec: &ClusterSpec) -> Option<NodeSpec> {
+    let node = live.nodes.get(name)?;
+    let address = node.internal_ips.first()?.parse().ok()?;
+    let role = if node.is_control_plane() { Role::ControlPlane } else { Role::Worker };
+    let ssh = spec.control_planes().next()?.ssh.clone();
+    Some(NodeSpec { ssh, ..NodeSpec::new(name.clone(), address, role) })
+}

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use ::kube::api::ListParams;
+use ::kube::core::{Selector, SelectorExt};
 use ::kube::{Api, Client};
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use super::KubeError;
 use super::partial::{PersistentVolume, Pod};
@@ -16,8 +18,43 @@ use crate::model::name::NodeName;
 /// # Errors
 /// Any answer that does not come: pods that could not be read are not taken for none.
 pub async fn node_pods(client: &Client, node: &NodeName) -> Result<Vec<NodePod>, KubeError> {
-    let (pods, claims) = tokio::try_join!(pods(client, node), local_claims(client))?;
-    Ok(pods.iter().map(|pod| pod.on_node(&claims)).collect())
+    let (pods, claims, budgets) = tokio::try_join!(pods(client, node), local_claims(client), budgets(client))?;
+    let all = pods.iter().map(|pod| {
+        let held = |budget: &&Budget| budget.is_over(pod);
+        let held_by = budgets.iter().filter(held).map(|budget| budget.name.clone()).collect();
+        NodePod { held_by, ..pod.on_node(&claims) }
+    });
+    Ok(all.collect())
+}
+
+/// A budget that lets no pod go now.
+struct Budget {
+    namespace: String,
+    name: String,
+    over: Selector,
+}
+
+impl Budget {
+    fn of(budget: PodDisruptionBudget) -> Option<Self> {
+        if budget.status?.disruptions_allowed > 0 {
+            return None;
+        }
+        // No selector selects nothing; an empty one all pods of the namespace.
+        let over = Selector::try_from(budget.spec?.selector?).ok()?;
+        Some(Self { namespace: budget.metadata.namespace?, name: budget.metadata.name?, over })
+    }
+
+    fn is_over(&self, pod: &Pod) -> bool {
+        let labels = pod.metadata.labels.clone().unwrap_or_default();
+        pod.metadata.namespace.as_ref() == Some(&self.namespace) && self.over.matches(&labels)
+    }
+}
+
+async fn budgets(client: &Client) -> Result<Vec<Budget>, KubeError> {
+    let api: Api<PodDisruptionBudget> = Api::all(client.clone());
+    let list = api.list(&ListParams::default()).await;
+    let list = list.map_err(|error| KubeError::new("read pod disruption budgets", error))?;
+    Ok(list.items.into_iter().filter_map(Budget::of).collect())
 }
 
 async fn pods(client: &Client, node: &NodeName) -> Result<Vec<Pod>, KubeError> {
@@ -39,5 +76,35 @@ async fn local_claims(client: &Client) -> Result<BTreeMap<String, String>, KubeE
             Some(next) if !next.is_empty() => params = params.continue_token(&next),
             _ => return Ok(claims),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn budgets_hold_the_pods_that_they_select_while_none_may_go() {
+        let budget = |allowed: i32, selector: serde_json::Value| {
+            let object = json!({
+                "apiVersion": "policy/v1",
+                "kind": "PodDisruptionBudget",
+                "metadata": {"namespace": "a", "name": "web"},
+                "spec": {"selector": selector},
+                "status": {"disruptionsAllowed": allowed, "currentHealthy": 1, "desiredHealthy": 1, "expectedPods": 1},
+            });
+            Budget::of(serde_json::from_value(object).unwrap())
+        };
+        let pod = |namespace: &str, app: &str| -> Pod {
+            serde_json::from_value(json!({"metadata": {"namespace": namespace, "labels": {"app": app}}})).unwrap()
+        };
+        let web = budget(0, json!({"matchLabels": {"app": "web"}})).unwrap();
+        assert!(web.is_over(&pod("a", "web")) && !web.is_over(&pod("a", "db")) && !web.is_over(&pod("b", "web")));
+        let not_db = json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["db"]}]});
+        let others = budget(0, not_db).unwrap();
+        assert!(others.is_over(&pod("a", "web")) && !others.is_over(&pod("a", "db")));
+        assert!(budget(1, json!({"matchLabels": {"app": "web"}})).is_none(), "one may go");
     }
 }

@@ -231,6 +231,7 @@ impl Pod {
             ended: matches!(self.phase(), "Succeeded" | "Failed"),
             going: self.metadata.deletion_timestamp.is_some(),
             local: self.spec.volumes.iter().filter_map(local).collect(),
+            held_by: Vec::new(),
             namespace,
         }
     }

@@ -34,6 +34,8 @@ pub struct NodePod {
     pub going: bool,
     /// What of its data lies on the node alone: `emptyDir cache`, `local volume pvc-1`.
     pub local: Vec<String>,
+    /// Budgets over it that let none go now.
+    pub held_by: Vec<String>,
 }
 
 /// What a drain means for a pod.

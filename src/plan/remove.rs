@@ -202,9 +202,9 @@ impl<'a> View<'a> {
         for pod in pods {
             match pod.fate() {
                 Fate::Stays => {}
-                Fate::Leaves => diff.push(format!("- pod {pod}")),
+                Fate::Leaves => diff.push(format!("- pod {pod}{}", held(pod))),
                 Fate::Loses(what) => {
-                    diff.push(format!("- pod {pod}: {what}"));
+                    diff.push(format!("- pod {pod}: {what}{}", held(pod)));
                     losing.push(format!("{pod} ({what})"));
                 }
             }
@@ -356,6 +356,14 @@ impl<'a> View<'a> {
             }
         }
         notices
+    }
+}
+
+/// What stands in the way of a pod's eviction now.
+fn held(pod: &NodePod) -> String {
+    match pod.held_by.as_slice() {
+        [] => String::new(),
+        budgets => format!(" (budget {} lets none go now)", budgets.join(", ")),
     }
 }
 

@@ -91,7 +91,7 @@ impl Fleet<'_> {
         }
         assert_eq!(kubectl("get node w1 -o jsonpath='{.spec.unschedulable}'"), "", "w1 is cordoned still");
         let planned = self.lab.kbootstrap(&["node", "remove", &self.inventory, "w1", "--plan"]).success();
-        assert!(planned.contains("- pod budget/held-"), "{planned}");
+        assert!(planned.contains("- pod budget/held-") && planned.contains("budget never lets none go now"), "{planned}");
         self.plan_is_empty();
     }
 

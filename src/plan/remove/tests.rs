@@ -205,14 +205,17 @@ fn pods_that_lose_something_are_named() {
         controller: Some("StatefulSet".into()),
         ..NodePod::default()
     };
-    world.pods = vec![pod.clone(), NodePod { local: vec!["emptyDir data".into()], name: "db-1".into(), ..pod }];
+    world.pods = vec![
+        pod.clone(),
+        NodePod { local: vec!["emptyDir data".into()], held_by: vec!["db".into()], name: "db-1".into(), ..pod },
+    ];
     let refused = changes(&world.plan("w1"));
     assert!(refused.contains(&"!pods would lose something: default/db-1 (emptyDir data)".to_owned()), "{refused:?}");
     world.terms.delete_local_data = true;
     let plan = world.plan("w1");
     let drain = plan.chains[0].items.iter().find(|item| item.step.as_str() == "remove.drain").unwrap();
     let Verdict::Change(change) = &drain.verdict else { panic!("it changes") };
-    assert_eq!(change.diff, ["- pod default/db-0", "- pod default/db-1: emptyDir data"]);
+    assert_eq!(change.diff, ["- pod default/db-0", "- pod default/db-1: emptyDir data (budget db lets none go now)"]);
     assert!(change.disrupts.is_some());
 }
 

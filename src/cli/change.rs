@@ -13,7 +13,8 @@ use super::{
 };
 use crate::{
     error::{Error, ExitStatus},
-    model::{event::Outcome, live::Cluster},
+    model::{event::Outcome, live::Cluster, plan::Owner},
+    run::ChainReport,
     ui::{self, Paint},
 };
 
@@ -35,7 +36,8 @@ pub struct Change<'a> {
 
 impl Change<'_> {
     /// Goes through all of it. `look` looks at what is there and plans; `before` is done once the plan stands and before
-    /// anything is changed, `after` when all of it is done.
+    /// anything is changed, `after` when the machines are
+    /// as they shall be.
     ///
     /// # Errors
     /// What stands in the way, or what failed.
@@ -72,6 +74,11 @@ impl Change<'_> {
             return Err(Error::new("finish").cause("stopped").hint(hint).exit(ExitStatus::Interrupted).into());
         }
         if report.failed() {
+            // What was to be done on machines is done, even where the cluster as a whole is not proven well.
+            let well = |chain: &ChainReport| matches!(chain.outcome, Outcome::Satisfied | Outcome::Changed);
+            if report.chains.iter().all(|chain| chain.owner == Owner::Cluster || well(chain)) {
+                after()?;
+            }
             return Ok(up::failed_status(&report));
         }
         let survey = look(connections, false).await?;

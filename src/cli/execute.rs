@@ -18,6 +18,7 @@ use crate::{
         live::Cluster,
         name::NodeName,
         observe::Observation,
+        plan::Plan,
     },
     plan,
     run::{Events, Report, Run, Stop, journal::Journal},
@@ -67,7 +68,7 @@ pub async fn execute(
         Format::Human => Style::Lines,
     };
     let screen = Screen::new(style, &survey.plan);
-    let journal = journal(holder)?;
+    let journal = journal(holder, &survey.plan)?;
     let showing = tokio::spawn(show(received, screen, journal));
     let stop = Stop::default();
     let interrupts = tokio::spawn(interrupts(stop.clone(), output.clone()));
@@ -113,9 +114,13 @@ fn setup(desired: &Desired, survey: &Survey) -> Setup {
     }
 }
 
-fn journal(holder: &Holder) -> Result<Option<Journal>, Failure> {
+fn journal(holder: &Holder, plan: &Plan) -> Result<Option<Journal>, Failure> {
     let Some(folder) = runs::folder() else { return Ok(None) };
-    let journal = Journal::create(&folder, &holder.run).map_err(|why| {
+    let begun = Journal::create(&folder, &holder.run).and_then(|journal| {
+        Journal::keep_plan(&folder, &holder.run, &ui::json::plan(plan))?;
+        Ok(journal)
+    });
+    let journal = begun.map_err(|why| {
         Error::new(format!("begin the run's journal in {}", folder.display()))
             .cause(why)
             .hint("give another folder by XDG_STATE_HOME")

@@ -1,10 +1,17 @@
 //! Taking the locks of a changing run.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::future::join_all;
 
-use super::survey::{Desired, Survey};
+use super::{
+    Output,
+    survey::{Desired, Survey},
+};
 use crate::{
     error::Error,
     exec::{Holder, LockError, NodeLock},
@@ -24,47 +31,142 @@ pub enum Quorum {
 /// The locks of one run, let go when dropped.
 pub type Locks = BTreeMap<NodeName, NodeLock>;
 
-/// Takes the locks of the etcd voters, one by one in name order, and then of all other nodes that the plan changes.
-///
-/// A majority of the voters is needed, so that no two runs change membership or cluster objects from disjoint nodes.
+/// How a run takes its locks.
+pub struct Taking<'a> {
+    pub desired: &'a Desired,
+    pub holder: &'a Holder,
+    /// When to give up waiting for others; now, where nobody wants to wait.
+    pub until: Instant,
+    pub quorum: Quorum,
+    /// Where waiting is told; absent where nobody waits.
+    pub output: Option<&'a Output>,
+}
+
+/// Takes all locks of a run at once, or tells who holds one.
 ///
 /// # Errors
-/// A lock is held by somebody else, or too few voters can be locked.
+/// As [`Taking::take`].
 pub async fn take(desired: &Desired, survey: &Survey, holder: &Holder, quorum: Quorum) -> Result<Locks, Error> {
-    let voters = voters(desired, survey);
     let mut locks = Locks::new();
-    let mut missing = Vec::new();
-    for voter in &voters {
-        match survey.connections.get(voter) {
-            Some(connection) => match lock(voter, connection, holder).await? {
-                Some(lock) => drop(locks.insert(voter.clone(), lock)),
+    Taking { desired, holder, until: Instant::now(), quorum, output: None }.take(survey, &mut locks).await?;
+    Ok(locks)
+}
+
+impl<'a> Taking<'a> {
+    /// Waits for others at most so long; absent: not at all.
+    pub fn new(desired: &'a Desired, holder: &'a Holder, patience: Option<Duration>, output: &'a Output) -> Self {
+        let until = Instant::now() + patience.unwrap_or_default();
+        Self { desired, holder, until, quorum: Quorum::Majority, output: Some(output) }
+    }
+
+    /// Takes what `locks` lacks: those of the etcd voters, one by one in name order, and then of all other nodes that the
+    /// plan changes. Gives whether any was lacking.
+    ///
+    /// A majority of the voters is needed, so that no two runs change membership or cluster objects from disjoint nodes.
+    /// Two that wait cannot wait for each other: everybody takes the voters first, and all in the same order.
+    ///
+    /// # Errors
+    /// A lock is held by somebody else, or too few voters can be locked.
+    pub async fn take(&self, survey: &Survey, locks: &mut Locks) -> Result<bool, Error> {
+        let before = locks.len();
+        let voters = voters(self.desired, survey);
+        let mut missing = Vec::new();
+        for voter in &voters {
+            if locks.contains_key(voter) {
+                continue;
+            }
+            match survey.connections.get(voter) {
+                Some(connection) => match self.lock(voter, connection, self.patience()).await? {
+                    Some(lock) => drop(locks.insert(voter.clone(), lock)),
+                    None => missing.push(voter.to_string()),
+                },
                 None => missing.push(voter.to_string()),
-            },
-            None => missing.push(voter.to_string()),
+            }
+        }
+        if self.quorum == Quorum::Majority && (voters.len() - missing.len()) * 2 <= voters.len() {
+            let hint =
+                "without a majority two runs could change the cluster at once; bring the control planes back first";
+            return Err(Error::new(format!("lock the majority of {} control planes", voters.len()))
+                .cause(format!("no lock on {}", missing.join(", ")))
+                .hint(hint));
+        }
+        let others: Vec<(&NodeName, &Arc<dyn Effect>)> = changed(survey)
+            .filter(|name| !voters.contains(name) && !locks.contains_key(*name))
+            .filter_map(|name| Some((name, survey.connections.get(name)?)))
+            .collect();
+        let at_once =
+            join_all(others.iter().map(|(name, connection)| self.lock(name, connection, Duration::ZERO))).await;
+        if at_once.iter().any(Result::is_err) && !self.patience().is_zero() {
+            drop(at_once);
+            let mut ordered = others;
+            ordered.sort_by_key(|(name, _)| *name);
+            for (name, connection) in ordered {
+                if let Some(lock) = self.lock(name, connection, self.patience()).await? {
+                    locks.insert(name.clone(), lock);
+                }
+            }
+        } else {
+            for ((name, _), taken) in others.iter().zip(at_once) {
+                if let Some(lock) = taken? {
+                    locks.insert((*name).clone(), lock);
+                }
+            }
+        }
+        Ok(locks.len() > before)
+    }
+
+    fn patience(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
+    }
+
+    /// One node's lock; absent where the node can't be worked on any more.
+    async fn lock(
+        &self,
+        name: &NodeName,
+        connection: &Arc<dyn Effect>,
+        patience: Duration,
+    ) -> Result<Option<NodeLock>, Error> {
+        let waits = |by: &str| {
+            if let Some(output) = self.output {
+                output.say(&format!("{name}  waits for the lock of {by}"));
+            }
+        };
+        match NodeLock::take(connection.as_ref(), self.holder, patience, waits).await {
+            Ok(lock) => Ok(Some(lock)),
+            Err(LockError::Held(by)) => Err(held(name, &by)),
+            Err(LockError::Failed(why)) => Err(Error::new("lock the node").node(name).cause(why)),
+            Err(LockError::Transport(error)) => {
+                tracing::warn!("{error}");
+                Ok(None)
+            }
         }
     }
-    if quorum == Quorum::Majority && locks.len() * 2 <= voters.len() {
-        return Err(Error::new(format!("lock the majority of {} control planes", voters.len()))
-            .cause(format!("no lock on {}", missing.join(", ")))
-            .hint(
-                "without a majority two runs could change the cluster at once; bring the control planes back first",
-            ));
-    }
-    let changed = survey.plan.chains.iter().filter_map(|chain| match &chain.owner {
+}
+
+/// What the second of two operators is told.
+pub fn held(name: &NodeName, by: &str) -> Error {
+    Error::new("lock the node")
+        .node(name)
+        .cause(format!("another run is at work: {by}"))
+        .hint("wait until it has ended, as `up --wait` does; a lock frees itself within 20 s of its holder's death")
+}
+
+/// Who holds the lock of any node, as an observation saw it.
+pub fn holder_seen(survey: &Survey) -> Option<(&NodeName, String)> {
+    survey.observations.iter().find_map(|(name, observation)| match observation {
+        Observation::Seen(seen) => {
+            let words = seen.facts.runs.lock_holder.as_deref()?;
+            Some((name, Holder::read(words)))
+        }
+        Observation::Unknown { .. } => None,
+    })
+}
+
+fn changed(survey: &Survey) -> impl Iterator<Item = &NodeName> {
+    survey.plan.chains.iter().filter_map(|chain| match &chain.owner {
         Owner::Node(name) if chain.items.iter().any(|item| item.verdict.is_change()) => Some(name),
         _ => None,
-    });
-    let others: Vec<(&NodeName, &Arc<dyn Effect>)> = changed
-        .filter(|name| !voters.contains(name))
-        .filter_map(|name| Some((name, survey.connections.get(name)?)))
-        .collect();
-    let taken = join_all(others.iter().map(|(name, connection)| lock(name, connection, holder))).await;
-    for ((name, _), taken) in others.iter().zip(taken) {
-        if let Some(lock) = taken? {
-            locks.insert((*name).clone(), lock);
-        }
-    }
-    Ok(locks)
+    })
 }
 
 /// Members of etcd of the living cluster that the inventory has; before there is one, the inventory's control planes.
@@ -84,20 +186,4 @@ fn voters(desired: &Desired, survey: &Survey) -> Vec<NodeName> {
     }
     voters.sort();
     voters
-}
-
-/// One node's lock; absent where the node can't be worked on any more.
-async fn lock(name: &NodeName, connection: &Arc<dyn Effect>, holder: &Holder) -> Result<Option<NodeLock>, Error> {
-    match NodeLock::take(connection.as_ref(), holder).await {
-        Ok(lock) => Ok(Some(lock)),
-        Err(LockError::Held(by)) => Err(Error::new("lock the node")
-            .node(name)
-            .cause(format!("another run is at work: {by}"))
-            .hint("wait until it has ended; a lock frees itself within 20 s of its holder's death")),
-        Err(LockError::Failed(why)) => Err(Error::new("lock the node").node(name).cause(why)),
-        Err(LockError::Transport(error)) => {
-            tracing::warn!("{error}");
-            Ok(None)
-        }
-    }
 }

@@ -7,6 +7,7 @@ mod control_planes;
 mod execute;
 mod facts;
 mod failure;
+mod history;
 mod kubeconfig;
 mod locks;
 mod node;
@@ -15,6 +16,7 @@ mod output;
 mod plan;
 mod playbook;
 mod reach;
+mod report;
 mod reset;
 mod runs;
 mod status;
@@ -97,6 +99,8 @@ pub enum Command {
     Reset(reset::Reset),
     Status(status::Status),
     Kubeconfig(kubeconfig::Kubeconfig),
+    Runs(history::Runs),
+    Report(report::Report),
     Playbook(playbook::Playbook),
 }
 
@@ -111,6 +115,8 @@ impl Command {
             Self::Reset(reset) => talking(reset.run(output)),
             Self::Status(status) => talking(status.run(output)),
             Self::Kubeconfig(kubeconfig) => talking(kubeconfig.run(output)),
+            Self::Runs(runs) => runs.run(output),
+            Self::Report(report) => report.run(output),
             Self::Playbook(playbook) => playbook.run(output),
         }
     }

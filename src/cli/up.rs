@@ -1,13 +1,17 @@
 //! `kbootstrap up`: from bare machines to a proven cluster; run again, it repairs and changes only what differs.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use clap::Args;
 
 use super::{
     Failure, Format, Machines, Output, confirm,
     execute::{Connections, execute, summarise, wait_for_found},
-    locks, open, runs,
+    locks::{self, Locks, Taking},
+    open, runs,
     survey::{Desired, Survey},
 };
 use crate::{
@@ -15,7 +19,10 @@ use crate::{
     model::{
         event::Outcome,
         live::Cluster,
+        node::NodeSpec,
+        observe::Observation,
         plan::{Owner, Plan},
+        timeout::Timeout,
     },
     run::Report,
     ui::{self, Paint},
@@ -34,22 +41,36 @@ pub struct Up {
     /// Do not ask before what disrupts
     #[arg(long, short)]
     yes: bool,
+
+    /// Wait for a run that is at work on the same machines, for a day or for as long as is said (10m)
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "24h")]
+    wait: Option<Timeout>,
 }
 
 impl Up {
     pub async fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
         let desired = open::desired(&self.machines)?;
-        let survey = desired.survey(BTreeMap::new(), true).await;
-        if let Some(end) = self.look(&survey, output)? {
-            return Ok(end);
-        }
+        let mut survey = settled(&desired, output).await;
         let holder = runs::holder("up", &self.machines);
-        // Locked first, then looked at again: what another run did meanwhile must be seen.
-        let locks = locks::take(&desired, &survey, &holder, locks::Quorum::Majority).await?;
-        wait_for_found(&survey, output).await?;
-        let survey = desired.survey(survey.connections, true).await;
-        if let Some(end) = self.look(&survey, output)? {
-            return Ok(end);
+        let taking = Taking::new(&desired, &holder, self.wait.map(Timeout::duration), output);
+        match locks::holder_seen(&survey) {
+            // What another run does right now looks unfinished, and is not judged.
+            Some((node, by)) if self.wait.is_none() => return Err(locks::held(node, &by).into()),
+            Some(_) => {}
+            None => {
+                if let Some(end) = self.look(&survey, output)? {
+                    return Ok(end);
+                }
+            }
+        }
+        // Locked first, then looked at again: what another run did meanwhile must be seen, and locked where it adds to it.
+        let mut locks = Locks::new();
+        while taking.take(&survey, &mut locks).await? {
+            wait_for_found(&survey, output).await?;
+            survey = desired.survey(survey.connections, true).await;
+            if let Some(end) = self.look(&survey, output)? {
+                return Ok(end);
+            }
         }
         if output.format() == Format::Human {
             output.say(&ui::plan_tree(&survey.plan, Paint { colour: output.colour_talk() }, ui::Detail::Changes));
@@ -105,6 +126,34 @@ impl Up {
     }
 }
 
+/// How long a cluster that does not answer is looked at again, where its control planes do.
+const STARTING: Duration = Duration::from_secs(60);
+
+/// Looks at everything; where every control plane answered and the cluster did not, again for a minute: after a reboot, or
+/// an init that died, its programs are most likely starting.
+async fn settled(desired: &Desired, output: &Output) -> Survey {
+    let end = Instant::now() + STARTING;
+    let mut survey = desired.survey(BTreeMap::new(), true).await;
+    let mut said = false;
+    while let Cluster::Unknown { reason } = &survey.cluster {
+        let answered = |node: &NodeSpec| matches!(survey.observations[&node.name], Observation::Seen(_));
+        // What another run does right now looks so, too.
+        let at_work = locks::holder_seen(&survey).is_some();
+        if at_work || Instant::now() >= end || !desired.spec.control_planes().all(answered) {
+            break;
+        }
+        if !said {
+            output.say(&format!(
+                "the cluster does not answer, and may be starting; looking again for a minute: {reason}"
+            ));
+            said = true;
+        }
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        survey = desired.survey(survey.connections, true).await;
+    }
+    survey
+}
+
 /// What a person should know: said though nothing is done about it.
 pub(super) fn notices(plan: &Plan, output: &Output) {
     for notice in &plan.notices {
@@ -153,8 +202,9 @@ pub(super) fn unsatisfied(plan: &Plan) -> Vec<String> {
 /// Some nodes failed and the rest is done: 4. The cluster itself, or nothing but failures: 1.
 pub(super) fn failed_status(report: &Report) -> ExitStatus {
     let well = |outcome: &Outcome| matches!(outcome, Outcome::Satisfied | Outcome::Changed);
-    let cluster = report.chains.iter().find(|chain| chain.owner == Owner::Cluster);
-    let cluster_blocked = cluster.is_some_and(|chain| matches!(chain.outcome, Outcome::BlockedBy { .. }));
+    // Its proof waits for every node, so that it is blocked where any has failed.
+    let cluster_failed =
+        report.chains.iter().any(|chain| chain.owner == Owner::Cluster && chain.outcome == Outcome::Failed);
     let any_node = report.chains.iter().any(|chain| chain.owner != Owner::Cluster && well(&chain.outcome));
-    if any_node && !cluster_blocked { ExitStatus::Partial } else { ExitStatus::Failed }
+    if any_node && !cluster_failed { ExitStatus::Partial } else { ExitStatus::Failed }
 }

@@ -120,7 +120,30 @@ mod tests {
         assert_eq!(lines.push(b"xx\nf\n"), [("f".to_owned(), 2)]);
     }
 
+    /// Whatever a node sends, no more than one line is kept, and lengths add up to what was taken.
+    #[test]
+    fn noise_takes_no_memory() {
+        let mut lines = Lines::default();
+        let noise = vec![b'x'; 1 << 20];
+        for _ in 0..64 {
+            assert!(lines.push(&noise).is_empty());
+            assert!(lines.rest.capacity() <= 4 << 20, "{}", lines.rest.capacity());
+        }
+        assert!(lines.push(b"\n").is_empty());
+        assert_eq!(lines.push(b"n1 start 0\n"), [("n1 start 0".to_owned(), 11)]);
+    }
+
     proptest::proptest! {
+        #[test]
+        fn no_chunks_panic(chunks in proptest::collection::vec(proptest::collection::vec(0_u8.., 0..64), 0..32)) {
+            let mut lines = Lines::default();
+            for chunk in &chunks {
+                for (line, _) in lines.push(chunk) {
+                    parse("n1", &line);
+                }
+            }
+        }
+
         #[test]
         fn no_line_panics(line in ".*") {
             parse("n1", &line);

@@ -32,6 +32,13 @@ pub struct Holder {
     pub since: String,
 }
 
+impl Holder {
+    /// A holder for a person, from what a lock's file says; those words themselves where they are not of this program.
+    pub fn read(words: &str) -> String {
+        serde_json::from_str::<Self>(words).map_or_else(|_| words.to_owned(), |holder| holder.to_string())
+    }
+}
+
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({}, since {}, run {})", self.operator, self.command, self.since, self.run)
@@ -54,20 +61,33 @@ pub enum LockError {
 }
 
 impl NodeLock {
-    /// Takes the lock of a node or tells who holds it, without waiting.
+    /// Takes the lock of a node, or tells who holds it. Where that is somebody else, it waits for at most `patience`
+    /// (rounded up to seconds; nothing: not at all), and `waits` hears for whom.
     ///
     /// # Errors
-    /// Held by another run, or the node can't be worked on.
-    pub async fn take(node: &dyn Effect, holder: &Holder) -> Result<Self, LockError> {
-        let mut held = node.hold(&Script::new(script(holder))).await.map_err(LockError::Transport)?;
-        match held.next_line().await.map_err(LockError::Transport)?.as_deref() {
-            Some("locked") => {}
-            Some(line) => {
-                let words = line.strip_prefix("held ").unwrap_or(line);
-                let holder = serde_json::from_str::<Holder>(words).map(|holder| holder.to_string());
-                return Err(LockError::Held(holder.unwrap_or_else(|_| words.to_owned())));
+    /// Still held by another run, or the node can't be worked on.
+    pub async fn take(
+        node: &dyn Effect,
+        holder: &Holder,
+        patience: Duration,
+        mut waits: impl FnMut(&str),
+    ) -> Result<Self, LockError> {
+        let seconds = patience.as_millis().div_ceil(1000);
+        let mut held = node.hold(&Script::new(script(holder, seconds))).await.map_err(LockError::Transport)?;
+        let mut by: Option<String> = None;
+        loop {
+            match held.next_line().await.map_err(LockError::Transport)?.as_deref() {
+                Some("locked") => break,
+                Some(line) => {
+                    let words = line.strip_prefix("held ").unwrap_or(line);
+                    let said = Holder::read(words);
+                    if seconds > 0 && by.is_none() {
+                        waits(&said);
+                    }
+                    by = Some(said);
+                }
+                None => return Err(by.map_or_else(|| LockError::Failed(held.stderr()), LockError::Held)),
             }
-            None => return Err(LockError::Failed(held.stderr())),
         }
         let beats = tokio::spawn(async move {
             let mut tick = tokio::time::interval(BEAT);
@@ -94,14 +114,18 @@ impl Drop for NodeLock {
 }
 
 /// `head` gets the beats: dash's `read` knows no time limit. The descriptor of the lock is closed for it, so that an
-/// orphan can't keep the lock.
-fn script(holder: &Holder) -> String {
+/// orphan can't keep the lock. Who dies while it waits gets the lock yet, reads the end of its input, and lets go.
+fn script(holder: &Holder, patience: u128) -> String {
     let words = serde_json::to_string(holder).expect("strings become JSON");
     wrap_listening(&format!(
         r#"umask 077
 mkdir -p {RUN_DIR} || exit 1
 exec 9>>{RUN_DIR}/lock
-if ! flock -n 9; then echo "held $(head -c 2000 {RUN_DIR}/lock)"; exit 0; fi
+if ! flock -n 9; then
+  echo "held $(head -c 2000 {RUN_DIR}/lock)"
+  [ {patience} != 0 ] || exit 0
+  flock -w {patience} 9 || {{ echo "held $(head -c 2000 {RUN_DIR}/lock)"; exit 0; }}
+fi
 printf '%s\n' {} > {RUN_DIR}/lock
 echo locked
 while x=$(timeout {EXPIRY} head -c 1 9>&- | od -An -c) && [ -n "$x" ]; do :; done
@@ -122,7 +146,10 @@ mod tests {
             command: "kbootstrap up".into(),
             since: "2026-01-01T00:00:00Z".into(),
         };
-        let out = std::process::Command::new("sh").args(["-n", "-c", &script(&holder)]).output().expect("sh runs");
-        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        for patience in [0, 90] {
+            let text = script(&holder, patience);
+            let out = std::process::Command::new("sh").args(["-n", "-c", &text]).output().expect("sh runs");
+            assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        }
     }
 }

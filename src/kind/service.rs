@@ -31,7 +31,7 @@ pub fn judge(service: &Service, context: &Context<'_>) -> Verdict {
     let unit = context.seen.units.get(&service.unit).unwrap_or(&absent);
     match service.state {
         ServiceState::Masked => masked(service, unit),
-        ServiceState::Enabled => enabled(service, unit),
+        ServiceState::Enabled => enabled(service, unit, context),
         ServiceState::Running => running(service, unit, context),
     }
 }
@@ -50,14 +50,28 @@ fn masked(service: &Service, unit: &UnitSeen) -> Verdict {
     op::change(diff, vec![op::node("service.mask", format!("mask {name}"), script, op::QUICK_S)])
 }
 
-fn enabled(service: &Service, unit: &UnitSeen) -> Verdict {
-    if is_enabled(unit) {
+/// Whether it runs is somebody else's affair, until that somebody is through: a kubelet that stands still on a node that
+/// has joined is nobody's wish. One that restarts all the time is told by the cluster's proof.
+fn enabled(service: &Service, unit: &UnitSeen, context: &Context<'_>) -> Verdict {
+    let name = &service.unit;
+    let stands = context.has_joined() && matches!(unit.active.as_str(), "inactive" | "failed");
+    let mut diff = Vec::new();
+    if !is_enabled(unit) {
+        diff.push(format!("~ {name}: {} -> enabled", word(&unit.enabled)));
+    }
+    if stands {
+        diff.push(format!("~ {name}: {} -> active", word(&unit.active)));
+    }
+    if diff.is_empty() {
         return Verdict::Satisfied;
     }
-    let name = &service.unit;
-    let script = format!("systemctl -q enable -- {}", quote(name));
-    let diff = vec![format!("~ {name}: {} -> enabled", word(&unit.enabled))];
-    op::change(diff, vec![op::node("service.enable", format!("enable {name}"), script, op::QUICK_S)])
+    let unit = quote(name);
+    let (verb, start) = match stands {
+        true => ("start", format!("\nsystemctl reset-failed -- {unit} || :\nsystemctl start -- {unit}")),
+        false => ("enable", String::new()),
+    };
+    let script = format!("systemctl -q enable -- {unit}{start}");
+    op::change(diff, vec![op::node("service.enable", format!("{verb} {name}"), script, op::QUICK_S)])
 }
 
 fn running(service: &Service, unit: &UnitSeen, context: &Context<'_>) -> Verdict {

@@ -139,6 +139,9 @@ pub fn change(verdict: Verdict) -> Change {
     for op in &change.ops {
         if let Work::Node { script, .. } = &op.work {
             parses(script).unwrap_or_else(|said| panic!("{}: {said}\n{script}", op.what));
+            // A `\1` that became one is understood by a shell, too.
+            let odd = script.chars().find(|letter| letter.is_control() && *letter != '\n' && *letter != '\t');
+            assert_eq!(odd, None, "{}: {script}", op.what);
         }
     }
     change

@@ -287,10 +287,16 @@ pub enum Action {
     KubeadmInit,
     /// Control plane or worker, by the node's role.
     KubeadmJoin,
+    /// Flags of the programs that kubeadm runs on a control plane.
+    StaticPods,
+    /// kubelet's configuration on a node that has joined.
+    KubeletConfig,
     /// Labels and taints of a node.
     NodeLabels,
     /// ConfigMap `kube-system/kbootstrap`.
     ClusterIdentity,
+    /// What kubeadm keeps in the cluster's ConfigMaps.
+    ClusterConfig,
     /// Pod network and policies.
     Network,
     /// CoreDNS replicas on two nodes.

@@ -234,6 +234,9 @@ fn gate(plan: &mut Plan, input: &Input, leader: &NodeName) {
     let kinds = kinds(input);
     let is = |item: &Item, actions: &[Action]| matches!(kinds.get(&item.step), Some(StepKind::Action(action)) if actions.contains(action));
     let any_node_changes = plan.items().any(|(owner, item)| *owner != Owner::Cluster && item.verdict.is_change());
+    // What an earlier run laid on the leader's disk is there for everybody: nobody opens a gate for it any more.
+    let founding = forming
+        && plan.chains.iter().any(|chain| chain.owner == Owner::Node(leader.clone()) && chain.items.iter().any(founds));
     let mut previous_turn: Option<NodeName> = None;
     for chain in &mut plan.chains {
         let owner = chain.owner.clone();
@@ -251,7 +254,7 @@ fn gate(plan: &mut Plan, input: &Input, leader: &NodeName) {
             if let Some(item) = chain.items.iter_mut().find(|item| is(item, &[Action::KubeadmInit])) {
                 item.opens = Some(Gate::ApiAnswers);
             }
-        } else if forming && let Some(item) = chain.items.iter_mut().find(|item| needs_founding(item)) {
+        } else if founding && let Some(item) = chain.items.iter_mut().find(|item| needs_founding(item)) {
             item.waits.push(Gate::Founded);
         }
         for item in chain.items.iter_mut().filter(|item| item.verdict.is_change()) {
@@ -263,6 +266,10 @@ fn gate(plan: &mut Plan, input: &Input, leader: &NodeName) {
             }
         }
         let Owner::Node(name) = &owner else { continue };
+        // Where there is no cluster yet nobody is disturbed, and who joins waits for init by another gate.
+        if forming && leads {
+            continue;
+        }
         if input.spec.node(name).is_some_and(NodeSpec::is_control_plane) {
             take_turn(chain, name, |item| is(item, &[Action::KubeadmJoin]), &mut previous_turn);
         }
@@ -303,4 +310,77 @@ fn take_turn(chain: &mut Chain, name: &NodeName, joins: impl Fn(&Item) -> bool, 
     // An item opens one gate; what opens another is init's, and init takes no turn.
     chain.items[last].opens.get_or_insert(Gate::Turn(name.clone()));
     *previous = Some(name.clone());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::{facts::Facts, name::ClusterName, node::Role, observe::Seen, release::Release},
+        plan::expand,
+        playbook,
+    };
+
+    fn plan_of(cluster: Cluster, leader_has: impl Fn(&mut Facts)) -> Plan {
+        let node = |name: &str, ip: &str, role| NodeSpec::new(name.parse().unwrap(), ip.parse().unwrap(), role);
+        let nodes = vec![
+            node("cp1", "10.0.0.11", Role::ControlPlane),
+            node("cp2", "10.0.0.12", Role::ControlPlane),
+            node("cp3", "10.0.0.13", Role::ControlPlane),
+            node("w1", "10.0.0.21", Role::Worker),
+        ];
+        let release = Release::of("1.30.14".parse().unwrap()).unwrap();
+        let spec = ClusterSpec::new(ClusterName::new("lab").unwrap(), release, nodes);
+        let playbook = playbook::builtin();
+        let steps =
+            spec.nodes.iter().map(|node| (node.name.clone(), expand::node_steps(&playbook, &spec, node))).collect();
+        let observations = spec.nodes.iter().map(|node| {
+            let mut seen = Seen::default();
+            if node.name.as_str() == "cp1" {
+                leader_has(&mut seen.facts);
+            }
+            (node.name.clone(), Observation::Seen(Box::new(seen)))
+        });
+        build(&Input {
+            spec: &spec,
+            steps: &steps,
+            cluster_steps: &expand::cluster_steps(&playbook, &spec),
+            observations: &observations.collect(),
+            cluster: &cluster,
+        })
+    }
+
+    /// What an init that died leaves: authorities and identity are on the leader's disk, so nobody puts them there.
+    fn founded(facts: &mut Facts) {
+        let identity = ClusterIdentity { id: "01".into(), name: "lab".into(), ca_sha256: "ab".into() };
+        let there = &mut facts.kubernetes;
+        there.identity = Some(identity);
+        there.shared_pki = crate::pki::SharedPath::ALL.iter().map(ToString::to_string).collect();
+        there.ca_crt = Some("CA\n".into());
+    }
+
+    /// A gate that nobody opens is waited for until the end of days.
+    #[test]
+    fn whoever_waits_waits_for_somebody() {
+        let half = |facts: &mut Facts| {
+            founded(facts);
+            facts.kubernetes.configs = vec!["admin.conf".into()];
+        };
+        let half_formed = || Cluster::HalfFormed { node: "cp1".parse().unwrap(), reason: "init died".into() };
+        for (case, plan) in [
+            ("bare", plan_of(Cluster::Absent, |_| {})),
+            ("founded", plan_of(Cluster::Absent, founded)),
+            ("half formed", plan_of(half_formed(), half)),
+            ("half formed, authorities lost", plan_of(half_formed(), |_| {})),
+        ] {
+            assert!(plan.has_changes(), "{case}");
+            let opened: Vec<&Gate> = plan.items().filter_map(|(_, item)| item.opens.as_ref()).collect();
+            for (owner, item) in plan.items() {
+                for gate in &item.waits {
+                    let by_itself = matches!(gate, Gate::AllPreflightPassed | Gate::NodesSettled);
+                    assert!(by_itself || opened.contains(&gate), "{case}: {owner} {} waits for {gate}", item.step);
+                }
+            }
+        }
+    }
 }

@@ -220,6 +220,8 @@ mod tests {
     fn the_clusters_steps_are_actions() {
         let steps = cluster_steps(&playbook::builtin(), &spec());
         let ids: Vec<&str> = steps.iter().map(|step| step.id.as_str()).collect();
-        assert_eq!(ids, ["cluster.network", "cluster.identity", "cluster.coredns", "cluster.tokens", "cluster.proof"]);
+        let wanted =
+            ["network", "identity", "config", "coredns", "tokens", "proof"].map(|name| format!("cluster.{name}"));
+        assert_eq!(ids, wanted);
     }
 }

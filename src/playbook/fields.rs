@@ -55,12 +55,15 @@ const ASSERTS: [(&str, Assert); 11] = [
     ("foreign-state", Assert::ForeignState),
 ];
 
-const ACTIONS: [(&str, Action); 9] = [
+const ACTIONS: [(&str, Action); 12] = [
     ("pki", Action::Pki),
     ("kubeadm-init", Action::KubeadmInit),
     ("kubeadm-join", Action::KubeadmJoin),
+    ("static-pods", Action::StaticPods),
+    ("kubelet-config", Action::KubeletConfig),
     ("node-labels", Action::NodeLabels),
     ("cluster-identity", Action::ClusterIdentity),
+    ("cluster-config", Action::ClusterConfig),
     ("network", Action::Network),
     ("coredns-spread", Action::CorednsSpread),
     ("tokens", Action::Tokens),

@@ -134,7 +134,12 @@ impl TemplateKind {
     pub const fn chain(&self) -> Chain {
         match self {
             Self::Action(
-                Action::ClusterIdentity | Action::Network | Action::CorednsSpread | Action::Tokens | Action::Proof,
+                Action::ClusterIdentity
+                | Action::ClusterConfig
+                | Action::Network
+                | Action::CorednsSpread
+                | Action::Tokens
+                | Action::Proof,
             ) => Chain::Cluster,
             _ => Chain::Node,
         }

@@ -3,7 +3,7 @@
 use crate::model::cluster::ClusterSpec;
 use crate::model::image::ImageRef;
 use crate::model::node::NodeSpec;
-use crate::render::network;
+use crate::render::{network, static_pods::Component};
 
 /// Tag of the image with which the proof's pods ask DNS and each other.
 const AGNHOST_TAG: &str = "2.47";
@@ -14,6 +14,14 @@ pub fn of(spec: &ClusterSpec, node: &NodeSpec) -> Vec<ImageRef> {
     images.extend(network::images(spec));
     images.push(proof(spec));
     images
+}
+
+/// The image of a program that kubeadm runs as a static pod.
+pub fn of_component(spec: &ClusterSpec, component: Component) -> ImageRef {
+    match component {
+        Component::Etcd => spec.release.etcd_image(&spec.image_repository),
+        other => spec.image_repository.image(other.name(), &spec.kubernetes().tag()),
+    }
 }
 
 /// The image of the proof's pods: agnhost, which Kubernetes' own tests use (2.47 with 1.30).

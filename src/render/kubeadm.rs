@@ -1,5 +1,7 @@
 //! kubeadm's configuration files: one for `init`, one for `join`, and the kubeconfig by which a join finds the cluster.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Map, Value, json};
 
 use super::{extra_args, merge::merge, taints, yaml};
@@ -131,7 +133,7 @@ pub fn cluster(spec: &ClusterSpec) -> Value {
 }
 
 /// `KubeletConfiguration`, the user's table merged in. kubeadm adds the rest of what it needs.
-fn kubelet(spec: &ClusterSpec) -> Value {
+pub fn kubelet(spec: &ClusterSpec) -> Value {
     component(
         json!({
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -144,7 +146,7 @@ fn kubelet(spec: &ClusterSpec) -> Value {
 }
 
 /// `KubeProxyConfiguration`, the user's table merged in.
-fn kube_proxy(spec: &ClusterSpec) -> Value {
+pub fn kube_proxy(spec: &ClusterSpec) -> Value {
     component(
         json!({"apiVersion": "kubeproxy.config.k8s.io/v1alpha1", "kind": "KubeProxyConfiguration"}),
         &spec.overrides.kube_proxy,
@@ -214,8 +216,17 @@ fn local_api(node: &NodeSpec) -> Value {
     json!({"advertiseAddress": node.node_ip().to_string(), "bindPort": API_SERVER_PORT})
 }
 
-/// How a node makes itself known.
-fn registration(spec: &ClusterSpec, node: &NodeSpec, facts: NodeFacts) -> Value {
+/// kubelet's flags as kubeadm writes them into `kubeadm-flags.env`, without the dashes.
+pub fn kubelet_flags(spec: &ClusterSpec, node: &NodeSpec, facts: NodeFacts) -> BTreeMap<String, String> {
+    let own = own_kubelet_flags(spec, node, facts).into_iter();
+    let kubeadms = [
+        ("container-runtime-endpoint", spec.runtime.kind.cri_socket().to_string()),
+        ("pod-infra-container-image", spec.release.pause_image(&spec.image_repository).to_string()),
+    ];
+    own.chain(kubeadms).map(|(flag, value)| (flag.to_owned(), value)).collect()
+}
+
+fn own_kubelet_flags(spec: &ClusterSpec, node: &NodeSpec, facts: NodeFacts) -> Vec<(&'static str, String)> {
     // Always given: kubelet's own choice is the address of the default route, which on many virtual machines is the
     // same NAT address on every node.
     let ips: Vec<String> = node.node_ips.iter().map(ToString::to_string).collect();
@@ -223,6 +234,12 @@ fn registration(spec: &ClusterSpec, node: &NodeSpec, facts: NodeFacts) -> Value 
     if spec.kubernetes().resolv_conf_is_cluster_wide() {
         args.push(("resolv-conf", resolv_conf(facts).to_owned()));
     }
+    args
+}
+
+/// How a node makes itself known.
+fn registration(spec: &ClusterSpec, node: &NodeSpec, facts: NodeFacts) -> Value {
+    let args = own_kubelet_flags(spec, node, facts);
     json!({
         "name": node.name,
         "criSocket": spec.runtime.kind.cri_socket(),

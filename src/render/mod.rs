@@ -14,6 +14,7 @@ pub mod kernel;
 pub mod kubeadm;
 pub mod network;
 pub mod packages;
+pub mod static_pods;
 pub mod taints;
 
 mod extra_args;
@@ -21,6 +22,8 @@ mod merge;
 #[cfg(test)]
 mod sample;
 mod yaml;
+
+pub use yaml::{document, documents};
 
 /// First line of every file that the program owns as a whole.
 pub(crate) const HEADER: &str = "# Written by kbootstrap, which writes it anew: change the inventory instead.\n";

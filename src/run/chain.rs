@@ -34,7 +34,11 @@ pub(super) async fn run(run: &Run, chain: &Chain, gates: &Gates) -> ChainReport 
     let outcome = walk.conclude(&end);
     let is_node = chain.owner != Owner::Cluster;
     if is_node {
-        gates.node_settled();
+        gates.node_settled(match &end {
+            Ok(()) | Err(End::Stopped) => None,
+            Err(End::Failed(failure)) => Some(Blocker { owner: chain.owner.clone(), step: failure.step.clone() }),
+            Err(End::Blocked(blocker)) => Some(blocker.clone()),
+        });
     }
     run.events.send(Event::ChainFinished { owner: chain.owner.clone(), outcome: outcome.clone() });
     let failure = match end {
@@ -116,6 +120,11 @@ impl<'a> Walk<'a> {
             return Ok(());
         }
         self.flush().await?;
+        // Of a cluster that lacks a node nothing is to be proven that could hold.
+        let proves = change.ops.iter().any(|op| matches!(op.work, Work::Cluster(ClusterOp::Prove { .. })));
+        if let Some(blocker) = self.gates.failed_node().filter(|_| proves) {
+            return Err(End::Blocked(blocker));
+        }
         self.begin(item);
         let began = Instant::now();
         for op in &change.ops {

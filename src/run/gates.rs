@@ -33,6 +33,8 @@ pub struct Gates {
 struct Left {
     preflight: usize,
     nodes: usize,
+    /// The first node that did not come to its end.
+    failed: Option<Blocker>,
 }
 
 impl Gates {
@@ -45,7 +47,7 @@ impl Gates {
             }
         }
         let nodes = plan.chains.iter().filter(|chain| chain.owner != Owner::Cluster).count();
-        let gates = Self { states, left: Mutex::new(Left { preflight: nodes, nodes }) };
+        let gates = Self { states, left: Mutex::new(Left { preflight: nodes, nodes, failed: None }) };
         if nodes == 0 {
             gates.open(&Gate::AllPreflightPassed);
             gates.open(&Gate::NodesSettled);
@@ -84,13 +86,19 @@ impl Gates {
         }
     }
 
-    /// A node chain has ended, well or not.
-    pub fn node_settled(&self) {
+    /// A node chain has ended; `failed` where not well.
+    pub fn node_settled(&self, failed: Option<Blocker>) {
         let mut left = self.left.lock().expect("no holder panics");
         left.nodes -= 1;
+        left.failed = left.failed.take().or(failed);
         if left.nodes == 0 {
             self.open(&Gate::NodesSettled);
         }
+    }
+
+    /// The first node chain that did not end well, so far.
+    pub fn failed_node(&self) -> Option<Blocker> {
+        self.left.lock().expect("no holder panics").failed.clone()
     }
 
     /// Whether waiting would end at once.

@@ -1,8 +1,10 @@
 //! Running a plan: chains, gates, events, journal, report.
 
+pub mod account;
 mod chain;
 mod events;
 mod gates;
+pub mod history;
 pub mod journal;
 mod report;
 mod stop;

@@ -5,12 +5,14 @@ pub mod json;
 mod lines;
 mod paint;
 mod plan;
+mod report;
 mod screen;
 mod status;
 mod summary;
 
 pub use paint::Paint;
 pub use plan::{Detail, plan_tree};
+pub use report::{report, run_line};
 pub use screen::{Screen, Style};
 pub use status::{EtcdStatus, NodeStatus, Status, status};
 pub use summary::{Row, summary};

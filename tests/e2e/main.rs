@@ -3,8 +3,14 @@
 
 mod lab;
 
+mod drift;
+mod faults;
 mod formation;
+mod half_done;
+mod locks;
+mod outages;
 mod refusals;
+mod secrets;
 
 mod lab_cluster;
 mod lab_down;

@@ -11,11 +11,17 @@ pub fn folder() -> PathBuf {
 /// Runs the program in the folder of the fixtures with a home folder that doesn't exist, so that nothing of the machine
 /// plays a part, and gives back all that a user would see.
 pub fn run(args: &[&str]) -> String {
+    run_with(args, &[])
+}
+
+/// The same with variables in its environment.
+pub fn run_with(args: &[&str], variables: &[(&str, &str)]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_kbootstrap"))
         .args(args)
         .current_dir(folder().join("fixtures"))
         .env_clear()
         .env("HOME", "/home/operator")
+        .envs(variables.iter().copied())
         .output()
         .expect("the program starts");
     shown(&output)

@@ -2,6 +2,7 @@
 
 mod check;
 mod help;
+mod history;
 mod imports;
 mod kbootstrap;
 mod never_panics;

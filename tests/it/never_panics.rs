@@ -1,6 +1,7 @@
 //! Whatever stands in an inventory, the answer is a cluster or a list of problems that can be shown.
 
 use kbootstrap::inventory::{Places, keys, parse};
+use kbootstrap::playbook;
 use proptest::prelude::*;
 
 fn answers(text: &str) {
@@ -8,6 +9,14 @@ fn answers(text: &str) {
         assert!(!problems.list().is_empty());
         assert!(problems.render(false).contains("x.toml"));
         assert_eq!(problems.located().count(), problems.list().len());
+    }
+}
+
+/// A playbook is a playbook or a list of problems that can be shown.
+fn playbook_answers(text: &str) {
+    if let Err(problems) = playbook::check(&vec![("site.toml".to_owned(), text.to_owned())]) {
+        assert!(!problems.is_empty());
+        assert!(problems.iter().all(|problems| problems.render(false).contains("site.toml")));
     }
 }
 
@@ -44,6 +53,43 @@ fn line() -> impl Strategy<Value = String> {
     })
 }
 
+/// A field of some kind of step.
+fn step_field() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec![
+        "id",
+        "title",
+        "kind",
+        "when",
+        "path",
+        "content",
+        "mode",
+        "owner",
+        "lines",
+        "name",
+        "optional",
+        "packages",
+        "from",
+        "unit",
+        "state",
+        "watches",
+        "reload",
+        "check",
+        "values",
+        "at-least",
+        "modules",
+        "images",
+        "that",
+        "repository",
+        "urls",
+        "run",
+        "timeout",
+        "action",
+        "why",
+        "chain",
+        "servers",
+    ])
+}
+
 proptest! {
     #[test]
     fn on_any_text(text in any::<String>()) {
@@ -58,6 +104,29 @@ proptest! {
     #[test]
     fn on_known_keys_with_any_values(lines in prop::collection::vec(line(), 0..12)) {
         answers(&lines.concat());
+    }
+
+    #[test]
+    fn on_any_playbook(text in any::<String>(), looks in "[\\[\\]a-z\"'=.{}# \n0-9,\\-]{0,200}") {
+        playbook_answers(&text);
+        playbook_answers(&looks);
+    }
+
+    #[test]
+    fn on_a_step_with_any_fields(fields in prop::collection::vec((step_field(), value()), 0..8)) {
+        let fields: String = fields.iter().map(|(name, value)| format!("{name} = {value}\n")).collect();
+        for table in ["step", "patch", "skip", "stage"] {
+            playbook_answers(&format!("[[{table}]]\nid = \"os.swap\"\n{fields}"));
+            playbook_answers(&format!("[[{table}]]\n{fields}"));
+        }
+    }
+
+    #[test]
+    fn on_a_torn_playbook(cut in 0_usize..12000, insert in any::<char>()) {
+        let whole = include_str!("../../playbooks/up.toml");
+        let cut = (0..=cut.min(whole.len())).rev().find(|at| whole.is_char_boundary(*at)).unwrap_or(0);
+        playbook_answers(&whole[..cut]);
+        playbook_answers(&format!("{}{insert}{}", &whole[..cut], &whole[cut..]));
     }
 
     #[test]

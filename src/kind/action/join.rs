@@ -178,12 +178,33 @@ fn ops(context: &Context<'_>) -> Vec<Op> {
         etcd_functions(context),
         kubelet_credentials(context)
     );
-    let after = format!("{}kb_healthcheck\nkb_settle || exit 1", etcd_functions(context));
-    vec![
-        pki::write_op(),
-        join_op(context, "kubeadm join as control plane", &before),
-        op::node("etcd.settle", "wait until every member of etcd votes and is healthy", after, SETTLE_S),
-    ]
+    vec![pki::write_op(), join_op(context, "kubeadm join as control plane", &before), settle_op(context)]
+}
+
+/// Waits until every member of etcd votes and is healthy.
+pub fn settle_op(context: &Context<'_>) -> Op {
+    let script = format!("{}kb_healthcheck\nkb_settle || exit 1", etcd_functions(context));
+    op::node("etcd.settle", "wait until every member of etcd votes and is healthy", script, SETTLE_S)
+}
+
+/// POSIX text that moves etcd's leadership to another member, where this node has it and there is one.
+pub fn step_down(context: &Context<'_>) -> String {
+    format!(
+        r#"{functions}kb_healthcheck
+kb_here=https://127.0.0.1:{port}
+kb_status=$(kb_curl -d '{{}}' "$kb_here/v3/maintenance/status") || kb_status=
+kb_id=$(printf '%s\n' "$kb_status" | sed -n 's/.*"member_id":"\([0-9]*\)".*/\1/p')
+case $kb_status in
+  *"\"leader\":\"$kb_id\""*)
+    kb_other=$(kb_members | grep -v '"isLearner":true' | grep -v "\"ID\":\"$kb_id\"" | head -n 1 | sed 's/^{{"ID":"\([0-9]*\)".*/\1/') || :
+    if [ -n "$kb_other" ]; then
+      kb_curl -d "{{\"targetID\":\"$kb_other\"}}" "$kb_here/v3/maintenance/transfer-leadership" > /dev/null || :
+    fi ;;
+esac
+"#,
+        functions = etcd_functions(context),
+        port = EtcdLayout::CLIENT_PORT,
+    )
 }
 
 fn join_op(context: &Context<'_>, what: &str, before: &str) -> Op {
@@ -216,8 +237,9 @@ fi
 {prologue}{ca}{before}mkdir -p -m 700 /run/kbootstrap
 trap 'rm -f {DISCOVERY_PATH}' EXIT
 {discovery}
-{file}
+{rejoins}{file}
 {run}"#,
+        rejoins = context.live_node().map(|_| until_not_ready(context)).unwrap_or_default(),
         prologue = kubeadm::PROLOGUE,
         discovery = kubeadm::file_with_token(DISCOVERY_PATH, &discovery(context.spec, ca_path(context.spec))),
         file = kubeadm::file_with_token("\"$KB_IN/kubeadm.yaml\"", &join(context.spec, context.node, facts)),
@@ -245,11 +267,29 @@ fn kubelet_credentials(context: &Context<'_>) -> String {
     sed -n "s/^ *client-$kb_part-data: //p" "$KB_IN/kubelet.conf" | base64 -d
   done > "$kb_pem"
   ln -sfn "$kb_pem" /var/lib/kubelet/pki/kubelet-client-current.pem
-  sed 's|client-\([a-z]*\)-data: .*|client-: /var/lib/kubelet/pki/kubelet-client-current.pem|'     "$KB_IN/kubelet.conf" > /etc/kubernetes/.kubelet.conf.kbootstrap
+  sed 's|client-\([a-z]*\)-data: .*|client-\1: /var/lib/kubelet/pki/kubelet-client-current.pem|' "$KB_IN/kubelet.conf" > /etc/kubernetes/.kubelet.conf.kbootstrap
   mv /etc/kubernetes/.kubelet.conf.kbootstrap /etc/kubernetes/kubelet.conf
 )"#,
         file = kubeadm::file_with_token("\"$KB_IN/init.yaml\"", &init(context.spec, context.node, facts)),
         name = quote(&format!("system:node:{}", context.node.name)),
+    )
+}
+
+/// kubeadm refuses to join as a node that the cluster has and sees as Ready, which it does for 40 s after the kubelet of an
+/// earlier attempt was stopped. The Node object itself stays, with what others wrote on it.
+fn until_not_ready(context: &Context<'_>) -> String {
+    format!(
+        r#"kb_left=120
+while [ "$(kubectl --kubeconfig {DISCOVERY_PATH} --request-timeout 5s get node {node} -o 'jsonpath={{.status.conditions[?(@.type=="Ready")].status}}' 2> /dev/null)" = True ]; do
+  if [ "$kb_left" = 0 ]; then
+    echo 'the cluster sees a node {node} that is Ready, though no kubelet runs here: is it another machine?' >&2
+    exit 1
+  fi
+  kb_left=$((kb_left - 1))
+  sleep 1
+done
+"#,
+        node = context.node.name,
     )
 }
 

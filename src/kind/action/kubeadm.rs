@@ -19,12 +19,13 @@ pub const PROLOGUE: &str = "unset http_proxy https_proxy all_proxy no_proxy HTTP
 kb_token=$(cat \"$KB_IN/token\")
 ";
 
-/// Runs kubeadm with its talk in a private file: `init` prints the token. After a failure the talk is told without it.
+/// Runs kubeadm with its talk in a private file: `init` prints the token. After a failure the end of the talk is told
+/// without it; a few lines only, so that what kubeadm said of the failure, on standard error before, stays in sight.
 pub fn run(arguments: &str) -> String {
     format!(
         r#"kubeadm {arguments} > "$KB_IN/kubeadm.log" || {{
   kb_status=$?
-  grep -v -F -e "$kb_token" "$KB_IN/kubeadm.log" | tail -n 20 >&2
+  grep -v -F -e "$kb_token" "$KB_IN/kubeadm.log" | tail -n 6 >&2
   exit "$kb_status"
 }}"#
     )

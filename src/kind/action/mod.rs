@@ -4,17 +4,23 @@ mod even;
 mod init;
 mod join;
 mod kubeadm;
+mod kubelet;
 mod labels;
 mod pki;
+mod static_pods;
 
 pub use kubeadm::set_aside;
 
 use super::Context;
 use crate::model::{observe::Read, plan::Verdict, step::Action};
 
-/// Facts and the cluster's own word tell all that actions are judged by.
-pub fn reads(_action: Action) -> Vec<Read> {
-    Vec::new()
+/// Facts and the cluster's own word tell what most actions are judged by.
+pub fn reads(action: Action) -> Vec<Read> {
+    match action {
+        Action::StaticPods => static_pods::reads(),
+        Action::KubeletConfig => kubelet::reads(),
+        _ => Vec::new(),
+    }
 }
 
 pub fn judge(action: Action, context: &Context<'_>) -> Verdict {
@@ -22,10 +28,15 @@ pub fn judge(action: Action, context: &Context<'_>) -> Verdict {
         Action::Pki => pki::judge(context),
         Action::KubeadmInit => init::judge(context),
         Action::KubeadmJoin => even::refuse(context, join::judge(context)),
+        Action::StaticPods => static_pods::judge(context),
+        Action::KubeletConfig => kubelet::judge(context),
         Action::NodeLabels => labels::judge(context),
         // Those of the cluster's chain are judged by `judge_cluster`.
-        Action::ClusterIdentity | Action::Network | Action::CorednsSpread | Action::Tokens | Action::Proof => {
-            Verdict::Satisfied
-        }
+        Action::ClusterIdentity
+        | Action::ClusterConfig
+        | Action::Network
+        | Action::CorednsSpread
+        | Action::Tokens
+        | Action::Proof => Verdict::Satisfied,
     }
 }

@@ -1,5 +1,6 @@
 //! Steps of the cluster's own chain: what the API holds, and the proof that all of it works.
 
+pub(super) mod config;
 mod network;
 mod proof;
 
@@ -29,10 +30,16 @@ pub fn judge_cluster(step: &Step, spec: &ClusterSpec, cluster: &Cluster, changes
     match action {
         Action::Network => network::judge(spec, live),
         Action::ClusterIdentity => identity(live),
+        Action::ClusterConfig => config::judge(spec, live),
         Action::CorednsSpread => coredns(spec, live),
         Action::Tokens => tokens(spec, live),
         Action::Proof => proof::judge(spec, live, changes),
-        Action::Pki | Action::KubeadmInit | Action::KubeadmJoin | Action::NodeLabels => Verdict::Satisfied,
+        Action::Pki
+        | Action::KubeadmInit
+        | Action::KubeadmJoin
+        | Action::StaticPods
+        | Action::KubeletConfig
+        | Action::NodeLabels => Verdict::Satisfied,
     }
 }
 
@@ -59,8 +66,10 @@ fn coredns(spec: &ClusterSpec, live: Option<&Live>) -> Verdict {
             live.coredns_pods.values().filter_map(|pod| pod.node.as_ref()).collect();
         let takers = live.nodes.values().filter(|node| node.takes_system_pods()).count();
         let all_joined = spec.nodes.iter().all(|node| live.nodes.contains_key(&node.name));
-        let one_wanted = live.coredns.as_ref().is_some_and(|rollout| rollout.desired < 2);
-        if nodes.len() >= 2 || one_wanted || (all_joined && takers < 2) {
+        if live.coredns.as_ref().is_some_and(|rollout| rollout.desired < 2) && all_joined && takers >= 2 {
+            return scale_coredns(live);
+        }
+        if nodes.len() >= 2 || (all_joined && takers < 2) {
             return Verdict::Satisfied;
         }
     }
@@ -69,6 +78,27 @@ fn coredns(spec: &ClusterSpec, live: Option<&Live>) -> Verdict {
         diff,
         vec![cluster_op("cluster.coredns", "spread CoreDNS over two nodes", ClusterOp::SpreadCoredns, 120)],
     )
+}
+
+/// kubeadm's own number. More than that is somebody's wish; less is no answer while a node is down.
+const COREDNS_REPLICAS: u32 = 2;
+
+fn scale_coredns(live: &Live) -> Verdict {
+    let found = live.coredns.as_ref().map_or(0, |rollout| rollout.desired);
+    let deployment = serde_json::json!({
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "coredns", "namespace": "kube-system"},
+        "spec": {"replicas": COREDNS_REPLICAS},
+    });
+    let diff = vec![format!("~ CoreDNS: {found} replicas -> {COREDNS_REPLICAS}")];
+    let yaml = crate::render::documents(&[deployment]);
+    let apply = ClusterOp::Apply { set: "CoreDNS's replicas".to_owned(), yaml };
+    let ops = vec![
+        cluster_op("cluster.apply", "scale CoreDNS", apply, 60),
+        cluster_op("cluster.coredns", "spread CoreDNS over two nodes", ClusterOp::SpreadCoredns, 120),
+    ];
+    op::change(diff, ops)
 }
 
 /// A token of ours lives as long as joins need it.

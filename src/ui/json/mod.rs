@@ -5,10 +5,12 @@ pub mod facts;
 mod kubeconfig;
 mod plan;
 pub mod playbook;
+mod report;
 mod status;
 
 pub use kubeconfig::kubeconfig;
 pub use plan::plan;
+pub use report::{report, runs};
 pub use status::status;
 
 use serde::Serialize;

@@ -11,17 +11,26 @@
 //! gone, and the next test (or `lab down --orphans`) removes it.
 
 mod faults;
+mod formed;
+mod health;
 mod outcome;
+pub mod probe;
+pub mod running;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 pub use outcome::Outcome;
 
-/// The only lab of the tests. [`Turn`] sees to it that nobody else has it.
-const ID: &str = "e2e";
+/// The only lab of the tests. [`Turn`] sees to it that nobody else has it. `KBOOTSTRAP_TEST_LAB` names another, for tests of
+/// two checkouts at once on a machine that can bear it.
+fn id() -> &'static str {
+    static ID: OnceLock<String> = OnceLock::new();
+    ID.get_or_init(|| std::env::var("KBOOTSTRAP_TEST_LAB").unwrap_or_else(|_| "e2e".into()))
+}
 
 /// What `lab up` is asked for. The default is three control planes and two workers in one subnet, all alike.
 #[derive(Clone)]
@@ -74,7 +83,8 @@ impl Lab {
     pub fn up(name: &str, shape: Shape) -> Lab {
         let turn = Turn::wait();
         let started = Instant::now();
-        let mut arguments = vec!["up".to_string(), "--id".into(), ID.into(), format!("--owner={}", std::process::id())];
+        let mut arguments =
+            vec!["up".to_string(), "--id".into(), id().into(), format!("--owner={}", std::process::id())];
         arguments.extend(shape.arguments());
         lab_command(&["down", "--orphans"]).output().expect("tests/lab/lab cannot be started");
         Outcome::of(lab_command(&arguments)).success();
@@ -88,12 +98,17 @@ impl Lab {
 
     /// The lab's state folder: `inventory.toml`, `id_ed25519`, `known_hosts`, `ssh_config`.
     pub fn folder(&self) -> PathBuf {
-        state_root().join(ID)
+        state_root().join(id())
+    }
+
+    /// Where the program under test keeps its journals: the operator's disk.
+    pub fn state_home(&self) -> PathBuf {
+        self.folder().join("operator")
     }
 
     /// The cluster's name in the lab's inventory.
     pub fn cluster(&self) -> &'static str {
-        ID
+        id()
     }
 
     pub fn inventory(&self) -> PathBuf {
@@ -102,7 +117,7 @@ impl Lab {
 
     /// A subcommand of `tests/lab/lab` on this lab.
     pub fn lab(&self, subcommand: &str, arguments: &[&str]) -> Outcome {
-        let mut command = lab_command(&[subcommand, "--id", ID]);
+        let mut command = lab_command(&[subcommand, "--id", id()]);
         command.args(arguments);
         Outcome::of(command)
     }
@@ -110,7 +125,7 @@ impl Lab {
     /// A program on the lab's network, to be given arguments and started by the caller. Its process is the program's own:
     /// killing the child kills the program.
     pub fn command(&self, program: impl AsRef<Path>) -> Command {
-        let mut command = lab_command(&["run", "--id", ID, "--"]);
+        let mut command = lab_command(&["run", "--id", id(), "--"]);
         command.arg(program.as_ref());
         command
     }
@@ -124,7 +139,9 @@ impl Lab {
 
     /// The program under test, to its end.
     pub fn kbootstrap(&self, arguments: &[&str]) -> Outcome {
-        self.run(env!("CARGO_BIN_EXE_kbootstrap"), arguments)
+        let mut command = self.command(env!("CARGO_BIN_EXE_kbootstrap"));
+        command.args(arguments).env("XDG_STATE_HOME", self.state_home());
+        Outcome::of(command)
     }
 
     /// A shell command on a node, as its login user. Standard input is empty.
@@ -155,14 +172,14 @@ impl Drop for Lab {
         if std::thread::panicking() {
             let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/e2e-logs").join(&self.name);
             let _ = std::fs::remove_dir_all(&folder);
-            let _ = lab_command(&["logs", "--id", ID]).arg(&folder).output();
+            let _ = lab_command(&["logs", "--id", id()]).arg(&folder).output();
             eprintln!("{}: logs of the lab are in {}", self.name, folder.display());
             if std::env::var_os("KBOOTSTRAP_TEST_KEEP").is_some() {
-                eprintln!("{}: lab `{ID}` is left up, as KBOOTSTRAP_TEST_KEEP asks", self.name);
+                eprintln!("{}: lab `{}` is left up, as KBOOTSTRAP_TEST_KEEP asks", self.name, id());
                 return;
             }
         }
-        let down = Outcome::of(lab_command(&["down", "--id", ID]));
+        let down = Outcome::of(lab_command(&["down", "--id", id()]));
         eprintln!("{}: {:.0} s in all", self.name, self.started.elapsed().as_secs_f32());
         // A second panic would abort the process and hide the first.
         if !std::thread::panicking() {
@@ -177,8 +194,8 @@ pub struct Turn(#[expect(dead_code, reason = "held, not read")] File);
 impl Turn {
     /// Waits until no other test has it. Ends with the process that holds it.
     pub fn wait() -> Turn {
-        let path = "/run/lock/kbootstrap-e2e";
-        let file = File::create(path).unwrap_or_else(|error| panic!("{path}: {error} (end-to-end tests need root)"));
+        let path = format!("/run/lock/kbootstrap-{}", id());
+        let file = File::create(&path).unwrap_or_else(|error| panic!("{path}: {error} (end-to-end tests need root)"));
         file.lock().unwrap_or_else(|error| panic!("cannot lock {path}: {error}"));
         Turn(file)
     }

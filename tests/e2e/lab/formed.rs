@@ -1,0 +1,50 @@
+//! A formed cluster for tests that begin from one: formed once by the program under test, and then from kept disks.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use super::{Lab, Shape, lab_command, until};
+
+/// Kept disks of formed clusters are called so, and by what formed them.
+const PREFIX: &str = "e2e-formed-";
+
+fn kept() -> Vec<String> {
+    let output = lab_command(&["save", "--list"]).output().expect("tests/lab/lab runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+impl Lab {
+    /// Three control planes and a worker in a cluster that the present program formed. Its plan is empty.
+    pub fn formed(name: &str) -> Lab {
+        let program = std::fs::read(env!("CARGO_BIN_EXE_kbootstrap")).expect("the program is there");
+        let digest = Sha256::digest(program);
+        let id = super::id();
+        // The lab's name is the cluster's, and its folder holds the keys that the nodes know.
+        let save = format!("{PREFIX}{id}-{:02x}{:02x}{:02x}{:02x}", digest[0], digest[1], digest[2], digest[3]);
+        let kept = kept();
+        if kept.contains(&save) {
+            let lab = Lab::up(name, Shape { restore: Some(save), ..Shape::of(3, 1) });
+            lab.wait_for_empty_plan();
+            return lab;
+        }
+        for old in kept.iter().filter(|old| old.starts_with(&format!("{PREFIX}{id}-"))) {
+            let _ = lab_command(&["save", "--delete", old]).output();
+        }
+        let lab = Lab::up(name, Shape::of(3, 1));
+        let inventory = lab.inventory().display().to_string();
+        let up = lab.kbootstrap(&["up", &inventory]);
+        assert!(up.ok(), "{up}");
+        lab.save(&save);
+        lab.wait_for_empty_plan();
+        lab
+    }
+
+    fn wait_for_empty_plan(&self) {
+        let inventory = self.inventory().display().to_string();
+        until("the cluster has come up again", Duration::from_secs(180), || {
+            self.kbootstrap(&["plan", &inventory, "--exit-code"]).code == Some(0)
+        });
+    }
+}

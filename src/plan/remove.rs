@@ -96,7 +96,8 @@ pub fn remove(leaving: &Leaving<'_>) -> Plan {
     }
     plan.chains.insert(0, chain);
     prove(&mut plan, leaving.input);
-    plan.notices.retain(|notice| notice.node.as_ref() != Some(&leaving.node.name));
+    // What is said of a cluster that has an even number of control planes is said below, with what it had before.
+    plan.notices.retain(|notice| notice.node.is_some() && notice.node.as_ref() != Some(&leaving.node.name));
     plan.notices.extend(view.notices());
     plan
 }
@@ -319,6 +320,8 @@ impl<'a> View<'a> {
         let mut notices = Vec::new();
         if let Some(Observation::Unknown { error, .. }) = self.leaving.input.observations.get(self.name())
             && !self.leaving.terms.dead
+            && self.node.is_none()
+            && self.member.is_none()
         {
             let text = format!("{} does not answer ({error}): the machine itself is left as it is", self.name());
             notices.push(notice(text, "the cluster knows nothing of it any more"));

@@ -1,0 +1,232 @@
+//! Nodes come and go: removed, added, replaced, and the whole cluster reset. One cluster goes through all of it, each law a
+//! function; it begins from kept disks.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::lab::probe::Prober;
+use crate::lab::running::{Running, is, is_boundary};
+use crate::lab::{Lab, long, until};
+
+#[test]
+fn nodes_come_and_go() {
+    let lab = Lab::formed("nodes");
+    let inventory = lab.inventory().display().to_string();
+    let fleet = Fleet { lab: &lab, inventory };
+    fleet.what_makes_no_sense_is_refused();
+    fleet.a_budget_that_never_allows_ends_the_drain();
+    fleet.a_worker_leaves_and_others_things_stay();
+    fleet.a_worker_comes_and_nobody_else_is_touched();
+    fleet.a_control_plane_leaves_and_comes_back_unnoticed();
+    fleet.a_dead_control_plane_is_replaced();
+    fleet.reset_leaves_bare_machines_and_up_forms_again();
+}
+
+struct Fleet<'a> {
+    lab: &'a Lab,
+    inventory: String,
+}
+
+impl Fleet<'_> {
+    fn text(&self) -> String {
+        fs::read_to_string(&self.inventory).expect("an inventory")
+    }
+
+    fn address(&self, node: &str) -> String {
+        let text = self.text();
+        let table = text.split("[[node]]").find(|table| table.contains(&format!("name = \"{node}\""))).expect(node);
+        table.split("address = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("an address").to_owned()
+    }
+
+    fn plan_is_empty(&self) {
+        let plan = self.lab.kbootstrap(&["plan", &self.inventory, "--exit-code"]);
+        assert_eq!(plan.code, Some(0), "{plan}");
+    }
+
+    /// The names of etcd's voters, as the member on a node lists them.
+    fn voters(&self, node: &str) -> BTreeSet<String> {
+        let list = self.lab.etcd_members(node);
+        list.iter().filter(|member| member["isLearner"] != true).map(|member| member["name"].to_string()).collect()
+    }
+
+    /// Bad input ends with 2 and changes nothing.
+    fn what_makes_no_sense_is_refused(&self) {
+        let before = self.text();
+        let inventory = self.inventory.as_str();
+        for (arguments, word) in [
+            (&["node", "remove", inventory, "w9"][..], "w9"),
+            (&["node", "add", inventory, "--name", "w1", "--address", "10.77.0.99"], "another name"),
+            (&["node", "add", inventory, "--name", "cp1", "--address", "10.77.0.11"], "control-plane"),
+            (&["node", "replace", inventory, "w9"], "no such node"),
+            (&["reset", inventory], "--yes-delete"),
+            (&["reset", inventory, "--yes-delete", "other"], "other"),
+        ] {
+            let said = self.lab.kbootstrap(arguments).failure(2);
+            assert!(said.contains(word), "nothing is said of {word:?}: {said}");
+        }
+        let even = ["node", "add", inventory, "--role", "control-plane", "--name", "w2", "--address", "10.77.0.99"];
+        let said = self.lab.kbootstrap(&even);
+        assert_ne!(said.code, Some(0), "{said}");
+        assert_eq!(self.text(), before, "a refused command changed the inventory");
+        self.plan_is_empty();
+    }
+
+    /// The drain names pod and budget, and the node takes pods again.
+    fn a_budget_that_never_allows_ends_the_drain(&self) {
+        let manifest = include_str!("nodes/budget.yaml");
+        let apply = format!(
+            "sudo tee /root/budget.yaml > /dev/null <<'Y'\n{manifest}\nY\nsudo kubectl --kubeconfig \
+             /etc/kubernetes/admin.conf apply -f /root/budget.yaml"
+        );
+        self.lab.ssh("cp1", &apply).success();
+        let kubectl = |arguments: &str| self.lab.kubectl("cp1", arguments).success();
+        kubectl("-n budget wait pod -l app=held --for=condition=Ready --timeout=60s");
+        let said = self
+            .lab
+            .kbootstrap(&["node", "remove", &self.inventory, "w1", "--yes", "--drain-timeout", "8s"])
+            .failure(4);
+        for word in ["budget/held-", "disruption budget never"] {
+            assert!(said.contains(word), "nothing is said of {word:?}: {said}");
+        }
+        assert_eq!(kubectl("get node w1 -o jsonpath='{.spec.unschedulable}'"), "", "w1 is cordoned still");
+        let planned = self.lab.kbootstrap(&["node", "remove", &self.inventory, "w1", "--plan"]).success();
+        assert!(planned.contains("- pod budget/held-") && planned.contains("budget never lets none go now"), "{planned}");
+        self.plan_is_empty();
+    }
+
+    /// What is not ours survives the removal of a node; `force` goes over the budget.
+    fn a_worker_leaves_and_others_things_stay(&self) {
+        let put = "sudo iptables -I INPUT -p tcp --dport 4711 -m comment --comment 'not KUBE-FORWARD' -j ACCEPT; \
+                   sudo iptables -N MINE; sudo iptables -A FORWARD -j MINE; \
+                   echo mine | sudo tee /etc/cni/net.d/99-mine.conf.off /etc/sysctl.d/50-mine.conf > /dev/null";
+        self.lab.ssh("w1", put).success();
+        let began = Instant::now();
+        let force = ["node", "remove", &self.inventory, "w1", "--yes", "--drain-timeout", "5s", "--on-blocked", "force"];
+        let done = self.lab.kbootstrap(&force);
+        assert!(done.ok(), "{done}");
+        println!("w1 left in {:.1} s", began.elapsed().as_secs_f64());
+        assert!(!self.text().contains("\"w1\""), "{}", self.text());
+        let nodes = self.lab.kubectl("cp1", "get nodes -o name").success();
+        assert!(!nodes.contains("w1"), "{nodes}");
+        let rules = self.lab.ssh("w1", "sudo iptables-save").success();
+        assert!(rules.contains("4711") && rules.contains("-A FORWARD -j MINE"), "{rules}");
+        assert!(!rules.contains(":KUBE-") && !rules.contains(":FLANNEL-") && !rules.contains(":CNI-"), "{rules}");
+        let left = "cat /etc/cni/net.d/99-mine.conf.off /etc/sysctl.d/50-mine.conf; ls -d /etc/kbootstrap /etc/kubernetes \
+                    /var/lib/kbootstrap/cluster.toml /sys/class/net/cni0 /sys/class/net/flannel.1 2> /dev/null; \
+                    apt-mark showhold; grep -c kbootstrap /etc/hosts; true";
+        assert_eq!(self.lab.ssh("w1", left).success(), "mine\nmine\n0");
+        self.plan_is_empty();
+        let again = self.lab.kbootstrap(&["node", "remove", &self.inventory, "w1", "--yes"]);
+        assert_eq!(again.code, Some(2), "there is no w1 any more: {again}");
+        self.lab.kubectl("cp1", "delete namespace budget --wait=false").success();
+    }
+
+    /// Killed on the way, and run again: it joins, and its run did nothing on any other node.
+    fn a_worker_comes_and_nobody_else_is_touched(&self) {
+        let address = "10.77.0.21";
+        let add = ["node", "add", &self.inventory, "--name", "w1", "--address", address, "--yes"];
+        let points = if long() { 10 } else { 1 };
+        for point in 0..points {
+            let mut run = Running::start(self.lab, &add);
+            let mut left = 4 + 3 * point;
+            let met = run.until(Duration::from_secs(200), |event| {
+                left -= i32::from(is_boundary(event));
+                left == 0
+            });
+            run.kill();
+            if !met {
+                break;
+            }
+        }
+        assert!(self.text().contains("\"w1\""), "the inventory has it from the beginning");
+        let began = Instant::now();
+        let mut run = Running::start(self.lab, &add);
+        run.until(Duration::from_secs(300), |event| event["event"] == "run-finished");
+        let touched: BTreeSet<String> = run
+            .seen
+            .iter()
+            .filter(|event| is_boundary(event))
+            .map(|event| event["owner"]["node"].as_str().unwrap_or("cluster").to_owned())
+            .collect();
+        run.end(Duration::from_secs(60)).with(0);
+        println!("w1 came in {:.1} s", began.elapsed().as_secs_f64());
+        assert_eq!(touched, BTreeSet::from(["cluster".to_owned(), "w1".to_owned()]), "who was worked on");
+        self.plan_is_empty();
+    }
+
+    /// 3 → 2 → 3, the leader of etcd among them; asked ten times a second through a worker's proxy.
+    fn a_control_plane_leaves_and_comes_back_unnoticed(&self) {
+        let prober = Prober::start(self.lab, "w1");
+        let began = Instant::now();
+        let removed = self.lab.kbootstrap(&["node", "remove", &self.inventory, "cp2", "--yes", "--delete-local-data"]);
+        assert!(removed.ok(), "{removed}");
+        println!("cp2 left in {:.1} s", began.elapsed().as_secs_f64());
+        assert_eq!(self.voters("cp1").len(), 2);
+        let probes = prober.end();
+        println!("while cp2 left: {probes:?}");
+        assert_eq!(probes.failed, 0, "{probes:?}");
+        // From two everything goes on: nothing to do, and one more makes it three.
+        let plan = self.lab.kbootstrap(&["plan", &self.inventory, "--exit-code"]);
+        assert!(plan.ok() && plan.stdout.contains("2 control planes"), "{plan}");
+        let began = Instant::now();
+        let add = ["node", "add", &self.inventory, "--role", "control-plane", "--name", "cp2", "--address", "10.77.0.12"];
+        let added = self.lab.kbootstrap(&[&add[..], &["--yes"]].concat());
+        assert!(added.ok(), "{added}");
+        println!("cp2 came in {:.1} s", began.elapsed().as_secs_f64());
+        assert_eq!(self.voters("cp1").len(), 3);
+        self.plan_is_empty();
+    }
+
+    /// The power of a control plane is off for ever; a bare machine has its name and address.
+    fn a_dead_control_plane_is_replaced(&self) {
+        let address = self.address("cp3");
+        let before = self.lab.etcd_members("cp1");
+        let dead = before.iter().find(|member| member["name"] == "cp3").expect("cp3 is a member")["ID"].clone();
+        self.lab.kill("cp3");
+        let quorum = self.lab.kbootstrap(&["node", "remove", &self.inventory, "cp2", "--yes"]).failure(1);
+        assert!(quorum.contains("2 of 3 voters healthy; removing cp2 leaves 1 of 2"), "{quorum}");
+        let silent = self.lab.kbootstrap(&["node", "remove", &self.inventory, "cp3", "--yes"]).failure(1);
+        assert!(silent.contains("does not answer") && silent.contains("--dead"), "{silent}");
+        until("the cluster misses cp3", Duration::from_secs(90), || {
+            self.lab.kubectl("cp1", "get node cp3 --no-headers").stdout.contains("NotReady")
+        });
+        self.lab.wipe("cp3");
+        let began = Instant::now();
+        let replaced = self.lab.kbootstrap(&["node", "replace", &self.inventory, "cp3", "--dead", "--yes"]);
+        assert!(replaced.ok(), "{replaced}");
+        println!("cp3 was replaced in {:.1} s", began.elapsed().as_secs_f64());
+        let after = self.lab.etcd_members("cp1");
+        assert_eq!(after.len(), 3);
+        assert!(after.iter().all(|member| member["ID"] != dead && member["isLearner"] != true), "{after:?}");
+        assert_eq!(self.address("cp3"), address);
+        self.plan_is_empty();
+    }
+
+    /// Killed on the way, run again, run a third time; and the machines are as good as new.
+    fn reset_leaves_bare_machines_and_up_forms_again(&self) {
+        let reset = ["reset", &self.inventory, "--yes-delete", &self.name()];
+        let mut run = Running::start(self.lab, &reset);
+        run.until(Duration::from_secs(60), |event| is(event, "op-started", "w1", "reset.reset"));
+        run.kill();
+        let began = Instant::now();
+        let done = self.lab.kbootstrap(&reset);
+        assert!(done.ok(), "{done}");
+        println!("the cluster was reset in {:.1} s", began.elapsed().as_secs_f64());
+        let again = self.lab.kbootstrap(&reset);
+        assert!(again.ok() && again.stderr.contains("Nothing to change"), "{again}");
+        for node in ["cp1", "cp2", "cp3", "w1"] {
+            let left = self.lab.ssh(node, "ls -d /etc/kubernetes /etc/kbootstrap /var/lib/etcd/member 2> /dev/null; true");
+            assert_eq!(left.success(), "", "left on {node}");
+        }
+        let began = Instant::now();
+        let up = self.lab.kbootstrap(&["up", &self.inventory]);
+        assert!(up.ok(), "{up}");
+        println!("formed again in {:.1} s", began.elapsed().as_secs_f64());
+    }
+
+    fn name(&self) -> String {
+        let text = self.text();
+        text.split("name = \"").nth(1).and_then(|rest| rest.split('"').next()).expect("a name").to_owned()
+    }
+}

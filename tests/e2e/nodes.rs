@@ -56,11 +56,11 @@ impl Fleet<'_> {
         let inventory = self.inventory.as_str();
         for (arguments, word) in [
             (&["node", "remove", inventory, "w9"][..], "w9"),
-            (&["node", "add", inventory, "--name", "w1", "--address", "10.77.0.99"], "another name"),
-            (&["node", "add", inventory, "--name", "cp1", "--address", "10.77.0.11"], "control-plane"),
-            (&["node", "replace", inventory, "w9"], "no such node"),
-            (&["reset", inventory], "--yes-delete"),
-            (&["reset", inventory, "--yes-delete", "other"], "other"),
+            (&["node", "add", inventory, "--name", "w1", "--address", "10.77.0.99"][..], "another name"),
+            (&["node", "add", inventory, "--name", "cp1", "--address", "10.77.0.11"][..], "control-plane"),
+            (&["node", "replace", inventory, "w9"][..], "no such node"),
+            (&["reset", inventory][..], "--yes-delete"),
+            (&["reset", inventory, "--yes-delete", "other"][..], "other"),
         ] {
             let said = self.lab.kbootstrap(arguments).failure(2);
             assert!(said.contains(word), "nothing is said of {word:?}: {said}");

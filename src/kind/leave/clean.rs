@@ -3,7 +3,7 @@
 use super::rules;
 use crate::{
     kind::write,
-    model::cluster::ClusterSpec,
+    model::cluster::{ClusterSpec, NetworkKind},
     render::{containerd, crictl, endpoint, identity, packages},
     shell::{quote, words},
 };
@@ -132,8 +132,12 @@ rmdir /etc/kubernetes 2> /dev/null || :
     script
 }
 
-/// Routes to the pods of other nodes that lead over no link of a pod network, as `routed` has them.
+/// Routes to the pods of other nodes that lead over no link of a pod network, as only `routed` has them: all others go
+/// with their links.
 fn routes(spec: &ClusterSpec) -> String {
+    if spec.network.kind != NetworkKind::Routed {
+        return String::new();
+    }
     let flush = |cidr: &crate::model::net::Cidr| {
         let family = if cidr.network().is_ipv4() { "-4" } else { "-6" };
         format!("ip {family} route flush root {} 2> /dev/null || :", quote(&cidr.to_string()))

@@ -33,7 +33,7 @@ case "${ARGS[*]}" in
   "") end_lab || say "There is no lab \`$ID\`" ;;
   --all | --orphans)
     for folder in "$LAB_STATE_ROOT"/*/; do
-      [ -d "$folder/node" ] || continue
+      [ -d "$folder/node" ] || [ -f "$folder/up.pid" ] || continue
       use_lab "$(basename "$folder")"
       if [ "${ARGS[*]}" = --all ] || lab_is_orphan; then end_lab; fi
     done

@@ -84,11 +84,13 @@ free=$(df -Pm "$LAB_STATE_ROOT" | awk 'NR == 2 { print $4 }')
 making=1
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
-cgroup_make tool pids freezer
-cgroup_join tool $$ pids freezer
+# The folder comes first, with who makes it: by that `down --orphans` finds what a killed `up` left.
+mkdir -p "$STATE"
+echo $$ > "$STATE/up.pid"
 mkdir -p "$STATE/node"
 chmod 755 "$STATE"
-echo $$ > "$STATE/up.pid"
+cgroup_make tool pids freezer
+cgroup_join tool $$ pids freezer
 if [ -n "$owner" ]; then process_identity "$owner" > "$STATE/owner" || die "--owner $owner: there is no such process"; fi
 
 if [ -n "$restore" ]; then

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 
 use super::{
     Failure, Format, Machines, Output, confirm,
+    ending::{failed_status, finished, has_refusals, not_reached, notices, unsatisfied},
     execute::{Connections, execute, summarise, wait_for_found},
     locks::{self, Quorum},
     runs,
     survey::{Desired, Survey},
-    up,
 };
 use crate::{
     error::{Error, ExitStatus},
@@ -69,26 +69,20 @@ impl Change<'_> {
         let unknown = !survey.plan.unknown().is_empty();
         let (report, connections) = execute(self.desired, survey, &holder, self.output).await?;
         summarise(&report, self.output);
-        if report.chains.iter().any(|chain| chain.outcome == Outcome::NotReached) {
-            let hint = format!("`kbootstrap {}` goes on from what is there", self.command);
-            return Err(Error::new("finish").cause("stopped").hint(hint).exit(ExitStatus::Interrupted).into());
-        }
+        finished(&report, self.command)?;
         if report.failed() {
             // What was to be done on machines is done, even where the cluster as a whole is not proven well.
             let well = |chain: &ChainReport| matches!(chain.outcome, Outcome::Satisfied | Outcome::Changed);
             if report.chains.iter().all(|chain| chain.owner == Owner::Cluster || well(chain)) {
                 after()?;
             }
-            return Ok(up::failed_status(&report));
+            return Ok(failed_status(&report));
         }
         let survey = look(connections, false).await?;
-        let left = up::unsatisfied(&survey.plan);
+        let left = unsatisfied(&survey.plan);
         if !left.is_empty() {
             self.tree(&survey, ui::Detail::Changes);
-            return Err(Error::new("reach the wanted state")
-                .cause(format!("every op was done, and these are still not as wanted: {}", left.join(", ")))
-                .hint("the same command with --plan shows how they differ")
-                .into());
+            return Err(not_reached(&left).hint("the same command with --plan shows how they differ").into());
         }
         after()?;
         drop(locks);
@@ -123,7 +117,7 @@ impl Change<'_> {
         }
         if survey.plan.refusals().next().is_some() {
             self.tree(survey, ui::Detail::Changes);
-            return Err(Error::new("begin").cause("the plan has what is not ours to change").into());
+            return Err(has_refusals().into());
         }
         Ok(())
     }
@@ -134,7 +128,7 @@ impl Change<'_> {
         before: impl FnOnce() -> Result<(), Failure>,
         after: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<ExitStatus, Failure> {
-        up::notices(&survey.plan, self.output);
+        notices(&survey.plan, self.output);
         before()?;
         after()?;
         self.output.say("Nothing to change on the machines.");

@@ -4,6 +4,7 @@ mod change;
 mod check;
 mod confirm;
 mod control_planes;
+mod ending;
 mod execute;
 mod facts;
 mod failure;

@@ -9,6 +9,7 @@ use clap::Args;
 
 use super::{
     Failure, Format, Machines, Output, confirm,
+    ending::{failed_status, finished, has_refusals, not_reached, notices, unsatisfied},
     execute::{Connections, execute, summarise, wait_for_found},
     locks::{self, Locks, Taking},
     open, runs,
@@ -16,14 +17,7 @@ use super::{
 };
 use crate::{
     error::{Error, ExitStatus},
-    model::{
-        event::Outcome,
-        live::Cluster,
-        node::NodeSpec,
-        observe::Observation,
-        plan::{Owner, Plan},
-        timeout::Timeout,
-    },
+    model::{live::Cluster, node::NodeSpec, observe::Observation, timeout::Timeout},
     run::Report,
     ui::{self, Paint},
 };
@@ -98,7 +92,7 @@ impl Up {
         }
         if plan.refusals().next().is_some() {
             output.say(&ui::plan_tree(plan, Paint { colour: output.colour_talk() }, ui::Detail::Changes));
-            return Err(Error::new("begin").cause("the plan has what is not ours to change").into());
+            return Err(has_refusals().into());
         }
         if let Some(expected) = &self.expect
             && *expected != plan.digest()
@@ -154,29 +148,15 @@ async fn settled(desired: &Desired, output: &Output) -> Survey {
     survey
 }
 
-/// What a person should know: said though nothing is done about it.
-pub(super) fn notices(plan: &Plan, output: &Output) {
-    for notice in &plan.notices {
-        let whose = notice.node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default();
-        output.say(&format!("note: {whose}{}", notice.text));
-        if let Some(hint) = &notice.hint {
-            output.say(&format!("      {hint}"));
-        }
-    }
-}
-
 /// The summary, and one more look: a step still unsatisfied is a failure, named.
-pub(super) async fn conclude(
+async fn conclude(
     desired: &Desired,
     report: &Report,
     connections: Connections,
     output: &Output,
 ) -> Result<ExitStatus, Failure> {
     summarise(report, output);
-    if report.chains.iter().any(|chain| chain.outcome == Outcome::NotReached) {
-        let hint = "`kbootstrap up` goes on from what is there";
-        return Err(Error::new("finish").cause("stopped").hint(hint).exit(ExitStatus::Interrupted).into());
-    }
+    finished(report, "up")?;
     if report.failed() {
         return Ok(failed_status(report));
     }
@@ -186,25 +166,5 @@ pub(super) async fn conclude(
         return Ok(ExitStatus::Done);
     }
     output.say(&ui::plan_tree(&survey.plan, Paint { colour: output.colour_talk() }, ui::Detail::Changes));
-    Err(Error::new("reach the wanted state")
-        .cause(format!("every op was done, and these are still not as wanted: {}", left.join(", ")))
-        .hint("`kbootstrap plan` shows how they differ")
-        .into())
-}
-
-pub(super) fn unsatisfied(plan: &Plan) -> Vec<String> {
-    plan.items()
-        .filter(|(_, item)| item.verdict.is_change())
-        .map(|(owner, item)| format!("{owner} {}", item.step))
-        .collect()
-}
-
-/// Some nodes failed and the rest is done: 4. The cluster itself, or nothing but failures: 1.
-pub(super) fn failed_status(report: &Report) -> ExitStatus {
-    let well = |outcome: &Outcome| matches!(outcome, Outcome::Satisfied | Outcome::Changed);
-    // Its proof waits for every node, so that it is blocked where any has failed.
-    let cluster_failed =
-        report.chains.iter().any(|chain| chain.owner == Owner::Cluster && chain.outcome == Outcome::Failed);
-    let any_node = report.chains.iter().any(|chain| chain.owner != Owner::Cluster && well(&chain.outcome));
-    if any_node && !cluster_failed { ExitStatus::Partial } else { ExitStatus::Failed }
+    Err(not_reached(&left).hint("`kbootstrap plan` shows how they differ").into())
 }

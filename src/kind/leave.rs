@@ -7,7 +7,10 @@
 mod clean;
 mod rules;
 
-use super::{action::set_aside, op};
+use super::{
+    action::{refuse_over_state, set_aside},
+    op,
+};
 use crate::{
     model::{cluster::ClusterSpec, etcd::EtcdLayout, observe::Seen, op::Op},
     render,
@@ -70,7 +73,11 @@ pub fn reset(identity: &str, etcd: EtcdLayout, keep: bool) -> Op {
 
 /// Takes off what else is of the cluster, its identity last: until then the machine says whose it is.
 pub fn clean(spec: &ClusterSpec, identity: Option<&str>, purge: bool) -> Op {
-    let proof = identity.map(proof).unwrap_or_else(|| NO_STATE.to_owned());
+    let proof = match identity {
+        Some(identity) => proof(identity),
+        // Of a machine that belongs to no cluster, prepared or cleaned in part.
+        None => refuse_over_state(spec.etcd, &["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/admin.conf"]),
+    };
     let script = format!("{proof}\n{}", clean::script(spec, purge));
     op::node("node.clean", "take off network, rules, names and files of the cluster", script, RESET_S)
 }
@@ -87,14 +94,6 @@ fi"#,
         id = quote(identity),
     )
 }
-
-/// Of a machine that belongs to no cluster, prepared or cleaned in part.
-const NO_STATE: &str = r#"for kb_path in /var/lib/etcd/member /etc/kubernetes/kubelet.conf /etc/kubernetes/admin.conf; do
-  if [ -e "$kb_path" ]; then
-    echo "$kb_path is there: this machine carries a cluster; nothing was changed" >&2
-    exit 1
-  fi
-done"#;
 
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ mod service;
 mod swap;
 mod sysctls;
 #[cfg(test)]
-mod testing;
+pub mod testing;
 mod time;
 mod write;
 

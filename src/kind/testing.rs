@@ -17,7 +17,20 @@ use crate::model::{
     release::Release,
 };
 
-/// Three control planes and a worker, one of which is judged.
+/// Three control planes and a worker with every default, of Kubernetes 1.30.14.
+pub fn spec() -> ClusterSpec {
+    let node = |name: &str, ip: &str, role| NodeSpec::new(name.parse().unwrap(), ip.parse().unwrap(), role);
+    let nodes = vec![
+        node("cp1", "10.0.0.11", Role::ControlPlane),
+        node("cp2", "10.0.0.12", Role::ControlPlane),
+        node("cp3", "10.0.0.13", Role::ControlPlane),
+        node("w1", "10.0.0.21", Role::Worker),
+    ];
+    let release = Release::of("1.30.14".parse().unwrap()).unwrap();
+    ClusterSpec::new(ClusterName::new("lab").unwrap(), release, nodes)
+}
+
+/// A cluster as [`spec`] wants it, one of whose nodes is judged.
 pub struct World {
     pub spec: ClusterSpec,
     pub seen: Seen,
@@ -30,24 +43,9 @@ pub struct World {
 impl World {
     /// Bare machines, and no cluster.
     pub fn bare() -> Self {
-        let node = |name: &str, ip: &str, role| NodeSpec::new(name.parse().unwrap(), ip.parse().unwrap(), role);
-        let nodes = vec![
-            node("cp1", "10.0.0.11", Role::ControlPlane),
-            node("cp2", "10.0.0.12", Role::ControlPlane),
-            node("cp3", "10.0.0.13", Role::ControlPlane),
-            node("w1", "10.0.0.21", Role::Worker),
-        ];
-        let release = Release::of("1.30.14".parse().unwrap()).unwrap();
         let mut seen = Seen::default();
         seen.facts.identity.machine_id = "own".into();
-        Self {
-            spec: ClusterSpec::new(ClusterName::new("lab").unwrap(), release, nodes),
-            seen,
-            cluster: Cluster::Absent,
-            facts: BTreeMap::new(),
-            ca_crt: None,
-            identity: None,
-        }
+        Self { spec: spec(), seen, cluster: Cluster::Absent, facts: BTreeMap::new(), ca_crt: None, identity: None }
     }
 
     /// The same machines, all in a cluster that lives; etcd has the three members.

@@ -316,21 +316,13 @@ fn take_turn(chain: &mut Chain, name: &NodeName, joins: impl Fn(&Item) -> bool, 
 mod tests {
     use super::*;
     use crate::{
-        model::{facts::Facts, name::ClusterName, node::Role, observe::Seen, release::Release},
+        model::{facts::Facts, observe::Seen},
         plan::expand,
         playbook,
     };
 
     fn plan_of(cluster: Cluster, leader_has: impl Fn(&mut Facts)) -> Plan {
-        let node = |name: &str, ip: &str, role| NodeSpec::new(name.parse().unwrap(), ip.parse().unwrap(), role);
-        let nodes = vec![
-            node("cp1", "10.0.0.11", Role::ControlPlane),
-            node("cp2", "10.0.0.12", Role::ControlPlane),
-            node("cp3", "10.0.0.13", Role::ControlPlane),
-            node("w1", "10.0.0.21", Role::Worker),
-        ];
-        let release = Release::of("1.30.14".parse().unwrap()).unwrap();
-        let spec = ClusterSpec::new(ClusterName::new("lab").unwrap(), release, nodes);
+        let spec = kind::testing::spec();
         let playbook = playbook::builtin();
         let steps =
             spec.nodes.iter().map(|node| (node.name.clone(), expand::node_steps(&playbook, &spec, node))).collect();

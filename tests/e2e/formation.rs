@@ -98,15 +98,7 @@ fn what_ran_is_what_was_shown(lab: &Lab, inventory: &str, plan: &Value) {
 fn every_node_is_ready_and_etcd_votes(lab: &Lab) {
     let nodes = lab.kubectl("cp1", "get nodes --no-headers").success();
     assert_eq!(nodes.lines().filter(|line| line.contains(" Ready ")).count(), 5, "{nodes}");
-    let members = lab
-        .ssh(
-            "cp1",
-            "sudo curl -fsS --cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/etcd/server.crt \
-             --key /etc/kubernetes/pki/etcd/server.key -d '{}' https://127.0.0.1:2379/v3/cluster/member/list",
-        )
-        .success();
-    let members = json(&members);
-    let members = members["members"].as_array().expect("members");
+    let members = lab.etcd_members("cp1");
     assert_eq!(members.len(), 3);
     assert!(members.iter().all(|member| member["isLearner"] != true && member["name"] != Value::Null));
 }

@@ -9,7 +9,7 @@ use crate::{
         plan::{Change, Verdict},
     },
     render::kubeadm::{NodeFacts, init},
-    shell::{quote, words},
+    shell::quote,
 };
 
 /// kubeadm waits four minutes for the API server; images may have to be fetched on the way.
@@ -57,7 +57,10 @@ fn init_op(context: &Context<'_>) -> Op {
     let script = format!(
         r#"{refuse}{prologue}{file}
 {run}"#,
-        refuse = refuse_over_state(etcd),
+        refuse = kubeadm::refuse_over_state(
+            etcd,
+            &["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/manifests/kube-apiserver.yaml"]
+        ),
         prologue = kubeadm::PROLOGUE,
         file = config_file(context),
         run = kubeadm::run("init --config \"$KB_IN/kubeadm.yaml\" --skip-phases=show-join-command"),
@@ -68,17 +71,6 @@ fn init_op(context: &Context<'_>) -> Op {
 fn config_file(context: &Context<'_>) -> String {
     let facts = NodeFacts { resolved_stub: context.seen.facts.os.resolved_stub };
     kubeadm::file_with_token("\"$KB_IN/kubeadm.yaml\"", &init(context.spec, context.node, facts))
-}
-
-/// A destructive verb asks again, on the spot: nothing of a cluster may be here.
-fn refuse_over_state(etcd: EtcdLayout) -> String {
-    let member = format!("{}/member", etcd.data_folder());
-    let paths = [member.as_str(), "/etc/kubernetes/kubelet.conf", "/etc/kubernetes/manifests/kube-apiserver.yaml"];
-    format!(
-        "for kb_path in {}; do\n  if [ -e \"$kb_path\" ]; then\n    echo \"$kb_path is there: this machine carries a \
-         cluster; nothing was changed\" >&2\n    exit 1\n  fi\ndone\n",
-        words(paths)
-    )
 }
 
 /// The proof that init never finished, given anew: etcd wrote nothing, or the API server or etcd itself says that

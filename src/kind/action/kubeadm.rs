@@ -31,6 +31,16 @@ pub fn run(arguments: &str) -> String {
     )
 }
 
+/// POSIX text by which a verb asks again, on the spot: nothing of a cluster may be here, neither etcd's data nor these files.
+pub fn refuse_over_state(etcd: EtcdLayout, files: &[&str]) -> String {
+    let member = format!("{}/member", etcd.data_folder());
+    format!(
+        "for kb_path in {}; do\n  if [ -e \"$kb_path\" ]; then\n    echo \"$kb_path is there: this machine carries a \
+         cluster; nothing was changed\" >&2\n    exit 1\n  fi\ndone\n",
+        words(std::iter::once(member.as_str()).chain(files.iter().copied()))
+    )
+}
+
 /// Makes a node bare again: its pods end, and what kubeadm, kubelet and etcd wrote goes aside, where it is kept. With
 /// `keep_pki` the shared authorities stay where they are. `proof` is POSIX text that must succeed before anything is
 /// touched.

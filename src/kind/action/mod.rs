@@ -9,7 +9,7 @@ mod labels;
 mod pki;
 mod static_pods;
 
-pub use kubeadm::set_aside;
+pub use kubeadm::{refuse_over_state, set_aside};
 
 use super::Context;
 use crate::model::{observe::Read, plan::Verdict, step::Action};

@@ -4,10 +4,8 @@ use super::*;
 use crate::{
     model::{
         facts::{ClusterIdentity, Etcd},
-        name::ClusterName,
         node::Role,
         observe::CommandSeen,
-        release::Release,
     },
     plan::expand,
     playbook,
@@ -28,16 +26,8 @@ fn name(text: &str) -> NodeName {
 
 impl World {
     fn new() -> Self {
-        let node = |name: &str, ip: &str, role| NodeSpec::new(name.parse().unwrap(), ip.parse().unwrap(), role);
-        let nodes = vec![
-            node("cp1", "10.0.0.11", Role::ControlPlane),
-            node("cp2", "10.0.0.12", Role::ControlPlane),
-            node("cp3", "10.0.0.13", Role::ControlPlane),
-            node("w1", "10.0.0.21", Role::Worker),
-            node("w2", "10.0.0.22", Role::Worker),
-        ];
-        let release = Release::of("1.30.14".parse().unwrap()).unwrap();
-        let spec = ClusterSpec::new(ClusterName::new("lab").unwrap(), release, nodes);
+        let mut spec = crate::kind::testing::spec();
+        spec.nodes.push(NodeSpec::new(name("w2"), "10.0.0.22".parse().unwrap(), Role::Worker));
         let identity = ClusterIdentity { id: "0123".into(), name: "lab".into(), ca_sha256: "ab".into() };
         let mut live = Live { identity: Some(identity.clone()), ..Live::default() };
         let members: Vec<EtcdMember> = spec

@@ -169,6 +169,7 @@ mod tests {
             cluster: ClusterName::new("lab").unwrap(),
             forming: Some(name("cp1")),
             routes: vec![Route { node: name("cp1"), target: SshTarget::new("cp1", "cp1") }],
+            fleet: Default::default(),
             admin_conf: None,
             identity: None,
         };

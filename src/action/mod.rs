@@ -3,6 +3,7 @@
 mod apply;
 mod cordon;
 mod coredns;
+mod divert;
 mod drain;
 mod error;
 mod etcd;
@@ -16,6 +17,7 @@ mod probe;
 mod proof;
 mod prove;
 mod session;
+mod settle;
 mod token;
 
 use std::sync::Arc;
@@ -26,6 +28,7 @@ use rand::rngs::OsRng;
 use tokio::sync::{Mutex, OnceCell, watch};
 use tokio::time::Instant;
 
+pub use divert::Fleet;
 pub use error::ActionError;
 pub use late::LateContent;
 pub use proof::{Condition, Expected, conditions, etcd_condition};
@@ -41,7 +44,7 @@ use session::Session;
 use token::Token;
 
 /// What is known of the cluster when a run begins.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setup {
     pub cluster: ClusterName,
     /// The control plane where the cluster is being formed; absent where it lives.
@@ -49,6 +52,8 @@ pub struct Setup {
     /// Control planes by which the API may be reached, the likeliest to answer first. Of a cluster that lives, only
     /// those that have joined.
     pub routes: Vec<Route>,
+    /// Every node that the run may work on.
+    pub fleet: Fleet,
     /// What an observation brought along; fetched when it is first needed where it is absent.
     pub admin_conf: Option<Secret<String>>,
     /// The identity as the API or the nodes have it.
@@ -147,6 +152,9 @@ impl Actions {
                 let expected = Expected { nodes, control_planes };
                 prove::prove(&self.session, expected, probe.as_deref(), until).await
             }
+            ClusterOp::Divert { server, nodes } => divert::divert(&self.setup.fleet, Some(server), nodes).await,
+            ClusterOp::Return { nodes } => divert::divert(&self.setup.fleet, None, nodes).await,
+            ClusterOp::Settle(wanted) => settle::settle(&self.session, &self.setup.fleet, wanted, until).await,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Failure, Format, Machines, Output, confirm,
-    ending::{failed_status, finished, has_refusals, not_reached, notices, unsatisfied},
+    ending::{as_expected, failed_status, finished, has_refusals, left_behind, not_reached, notices, unsatisfied},
     execute::{Connections, execute, summarise, wait_for_found},
     locks::{self, Quorum},
     runs,
@@ -29,6 +29,8 @@ pub struct Change<'a> {
     pub needs_cluster: bool,
     /// Show the plan, and change nothing.
     pub plan_only: bool,
+    /// The digest that the plan must have; any where absent.
+    pub expect: Option<&'a str>,
     /// Do not ask before what disrupts.
     pub yes: bool,
     pub output: &'a Output,
@@ -67,8 +69,12 @@ impl Change<'_> {
         confirm::disruptions(&survey.plan, self.yes)?;
         before()?;
         let unknown = !survey.plan.unknown().is_empty();
+        let plan = survey.plan.clone();
         let (report, connections) = execute(self.desired, survey, &holder, self.output).await?;
         summarise(&report, self.output);
+        for line in left_behind(&plan, &report) {
+            self.output.say(&line);
+        }
         finished(&report, self.command)?;
         if report.failed() {
             // What was to be done on machines is done, even where the cluster as a whole is not proven well.
@@ -119,6 +125,7 @@ impl Change<'_> {
             self.tree(survey, ui::Detail::Changes);
             return Err(has_refusals().into());
         }
+        as_expected(&survey.plan, self.expect, &format!("{} --plan", self.command))?;
         Ok(())
     }
 

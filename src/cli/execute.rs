@@ -9,7 +9,7 @@ use super::{
     survey::{Desired, Survey},
 };
 use crate::{
-    action::{Actions, Setup},
+    action::{Actions, Fleet, Setup},
     error::{Error, ExitStatus},
     exec::{Holder, Link, wait_for_batches},
     kube::Route,
@@ -72,7 +72,7 @@ pub async fn execute(
     let showing = tokio::spawn(show(received, screen, journal));
     let stop = Stop::default();
     let interrupts = tokio::spawn(interrupts(stop.clone(), output.clone()));
-    let links = desired
+    let links: Fleet = desired
         .targets
         .iter()
         .map(|(name, target)| {
@@ -80,7 +80,7 @@ pub async fn execute(
             (name.clone(), Arc::new(Link::new(Arc::clone(&desired.connector), target.clone(), connection)))
         })
         .collect();
-    let actions = Actions::new(Arc::clone(&desired.connector), setup(desired, &survey))
+    let actions = Actions::new(Arc::clone(&desired.connector), setup(desired, &survey, links.clone()))
         .map_err(|error| Error::new("use a control plane's admin.conf").cause(error))?;
     let run = Run { id: holder.run.clone(), plan: survey.plan, links, actions: Arc::new(actions), events, stop };
     let report = run.execute().await;
@@ -92,7 +92,7 @@ pub async fn execute(
 }
 
 /// What the verbs of the run begin from.
-fn setup(desired: &Desired, survey: &Survey) -> Setup {
+fn setup(desired: &Desired, survey: &Survey, fleet: Fleet) -> Setup {
     let plan::Bearings { leader, identity } = plan::bearings(&desired.spec, &survey.cluster, &survey.observations);
     let lives = matches!(survey.cluster, Cluster::Live(_));
     let joined = |name: &NodeName| match &survey.observations[name] {
@@ -109,6 +109,7 @@ fn setup(desired: &Desired, survey: &Survey) -> Setup {
         cluster: desired.spec.name.clone(),
         forming,
         routes,
+        fleet,
         admin_conf: survey.admin_conf.clone().filter(|_| lives),
         identity,
     }

@@ -4,6 +4,7 @@ mod change;
 mod check;
 mod confirm;
 mod control_planes;
+mod drain;
 mod ending;
 mod execute;
 mod facts;
@@ -23,6 +24,7 @@ mod runs;
 mod status;
 mod survey;
 mod up;
+mod upgrade;
 
 use std::path::PathBuf;
 
@@ -98,6 +100,7 @@ pub enum Command {
     Up(up::Up),
     Node(node::Node),
     Reset(reset::Reset),
+    Upgrade(upgrade::Upgrade),
     Status(status::Status),
     Kubeconfig(kubeconfig::Kubeconfig),
     Runs(history::Runs),
@@ -114,6 +117,7 @@ impl Command {
             Self::Up(up) => talking(up.run(output)),
             Self::Node(node) => talking(node.run(output)),
             Self::Reset(reset) => talking(reset.run(output)),
+            Self::Upgrade(upgrade) => talking(upgrade.run(output)),
             Self::Status(status) => talking(status.run(output)),
             Self::Kubeconfig(kubeconfig) => talking(kubeconfig.run(output)),
             Self::Runs(runs) => runs.run(output),

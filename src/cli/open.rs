@@ -5,8 +5,8 @@ use std::io::{IsTerminal, stderr, stdin};
 use super::{Failure, Machines, survey::Desired};
 use crate::{
     error::{Error, ExitStatus},
-    inventory,
-    model::{access::SudoMode, cluster::ClusterSpec, secret::Secret},
+    inventory, kind,
+    model::{access::SudoMode, cluster::ClusterSpec, release::Release, secret::Secret},
     playbook::{self, Playbook},
 };
 
@@ -26,6 +26,17 @@ pub fn spec(machines: &Machines) -> Result<ClusterSpec, Failure> {
 pub fn desired(machines: &Machines) -> Result<Desired, Failure> {
     let spec = spec(machines)?;
     Ok(means(&spec, machines)?.desired(spec))
+}
+
+/// As [`desired`], in another version than the inventory's. Machines are also asked how far they are on the way there.
+///
+/// # Errors
+/// As [`desired`].
+pub fn desired_at(machines: &Machines, release: Release) -> Result<Desired, Failure> {
+    let spec = ClusterSpec { release, ..spec(machines)? };
+    let mut desired = means(&spec, machines)?.desired(spec);
+    desired.more_reads.extend(kind::upgrade::reads());
+    Ok(desired)
 }
 
 /// What is needed besides a cluster to work on it: asked for once, however many clusters a command compares.

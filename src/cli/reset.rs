@@ -64,6 +64,7 @@ impl Reset {
             quorum: locks::Quorum::Reachable,
             needs_cluster: false,
             plan_only: self.plan,
+            expect: None,
             // Asked for by the cluster's name, below.
             yes: true,
             output,

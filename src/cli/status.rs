@@ -69,6 +69,7 @@ async fn probe(seen: &ControlPlanes, live: &Live) -> Result<crate::action::Condi
         cluster: seen.spec.name.clone(),
         forming: None,
         routes: seen.routes.clone(),
+        fleet: Default::default(),
         admin_conf: seen.admin_conf.clone(),
         identity: live.identity.clone(),
     };

@@ -11,7 +11,7 @@ use super::reach;
 use crate::{
     gather::{self, Ask, Gathered, Looked},
     kind,
-    kube::{self, Link, Route, Sight},
+    kube::{self, AdminConf, KubeError, Link, Route, Sight},
     model::{
         cluster::ClusterSpec,
         live::Cluster,
@@ -19,6 +19,7 @@ use crate::{
         node::NodeSpec,
         observe::{Observation, Read},
         plan::Plan,
+        rolling::Rolling,
         secret::Secret,
         ssh::SshTarget,
         step::Step,
@@ -123,6 +124,16 @@ impl Desired {
     /// The nodes in scope, in the inventory's order.
     fn nodes(&self) -> impl Iterator<Item = &NodeSpec> {
         self.spec.nodes.iter().filter(|node| self.scope.as_ref().is_none_or(|scope| scope.contains(&node.name)))
+    }
+
+    /// What a roll needs to know of the cluster besides.
+    ///
+    /// # Errors
+    /// Any answer that does not come.
+    pub async fn rolling(&self, survey: &Survey) -> Result<Rolling, KubeError> {
+        let Some(conf) = &survey.admin_conf else { return Err(KubeError::Unreachable { tried: Vec::new() }) };
+        let client = kube::client(Arc::new(self.link()), &AdminConf::parse(conf)?)?;
+        kube::rolling(&client).await
     }
 
     async fn gather(&self, mut open: BTreeMap<NodeName, Arc<dyn Effect>>, keep: bool) -> BTreeMap<NodeName, Gathered> {

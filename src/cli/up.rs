@@ -9,7 +9,7 @@ use clap::Args;
 
 use super::{
     Failure, Format, Machines, Output, confirm,
-    ending::{failed_status, finished, has_refusals, not_reached, notices, unsatisfied},
+    ending::{as_expected, failed_status, finished, has_refusals, not_reached, notices, unsatisfied},
     execute::{Connections, execute, summarise, wait_for_found},
     locks::{self, Locks, Taking},
     open, runs,
@@ -94,14 +94,7 @@ impl Up {
             output.say(&ui::plan_tree(plan, Paint { colour: output.colour_talk() }, ui::Detail::Changes));
             return Err(has_refusals().into());
         }
-        if let Some(expected) = &self.expect
-            && *expected != plan.digest()
-        {
-            return Err(Error::new("run the expected plan")
-                .cause(format!("the plan now has digest {}", plan.digest()))
-                .hint("something changed since it was reviewed: look at `kbootstrap plan` again")
-                .into());
-        }
+        as_expected(plan, self.expect.as_deref(), "plan")?;
         if plan.has_changes() {
             return Ok(None);
         }

@@ -13,11 +13,13 @@ pub mod keys;
 mod owned;
 mod raw;
 mod read;
+mod version;
 
 use std::path::{Path, PathBuf};
 
 pub use draft::Draft;
 pub use edit::NewNode;
+pub use version::set_version;
 
 use crate::diag::Problems;
 use crate::diag::toml::Document;

@@ -29,6 +29,7 @@ pub mod testing;
 mod time;
 mod write;
 
+pub use action::upgrade;
 pub use cluster::{judge_cluster, wanted_objects};
 pub use context::Context;
 

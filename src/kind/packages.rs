@@ -26,14 +26,26 @@ pub fn reads(wishes: &[PackageWish]) -> Vec<Read> {
 
 pub fn judge(wishes: &[PackageWish], context: &Context<'_>) -> Verdict {
     let absent = PackageSeen::default();
-    let wanted: Vec<(&PackageWish, &PackageSeen)> = wishes
+    upgrade_of_a_member(&wanted(wishes, &absent, context), context).unwrap_or_else(|| judge_upgrade(wishes, context))
+}
+
+/// The wishes that count on this machine, each with what is there.
+fn wanted<'a>(
+    wishes: &'a [PackageWish],
+    absent: &'a PackageSeen,
+    context: &Context<'a>,
+) -> Vec<(&'a PackageWish, &'a PackageSeen)> {
+    wishes
         .iter()
         .filter(|wish| is_wanted(wish, context))
-        .map(|wish| (wish, context.seen.packages.get(&wish.package.name).unwrap_or(&absent)))
-        .collect();
-    if let Some(refusal) = upgrade_of_a_member(&wanted, context) {
-        return refusal;
-    }
+        .map(|wish| (wish, context.seen.packages.get(&wish.package.name).unwrap_or(absent)))
+        .collect()
+}
+
+/// As [`judge`], where a change of Kubernetes' version under a running node is what is wanted.
+pub fn judge_upgrade(wishes: &[PackageWish], context: &Context<'_>) -> Verdict {
+    let absent = PackageSeen::default();
+    let wanted = wanted(wishes, &absent, context);
     let (mut diff, mut install, mut hold, mut restarts) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for (wish, seen) in &wanted {
         let package = &wish.package;
@@ -109,9 +121,14 @@ fn upgrade_of_a_member(wanted: &[(&PackageWish, &PackageSeen)], context: &Contex
         (OF_KUBERNETES.contains(&package.name.as_str()) && !matches(package, version)).then_some((package, version))
     })?;
     let shall = package.version.as_deref().unwrap_or_default();
+    let bare = |version: &str| version.split('-').next().unwrap_or_default().to_owned();
     Some(op::refused(
         format!("cannot change {} of a node that has joined: found {version}, wanted {shall}", package.name),
-        format!("set the inventory's `kubernetes` to the version that runs ({})", version.split('-').next()?),
+        format!(
+            "`kbootstrap upgrade INVENTORY --to {}` rolls it node by node; else set the inventory's `kubernetes` to {}",
+            bare(shall),
+            bare(version)
+        ),
     ))
 }
 
@@ -119,8 +136,13 @@ fn upgrade_of_a_member(wanted: &[(&PackageWish, &PackageSeen)], context: &Contex
 /// apt, and keeps it. Where the first try fails, what another run left half done is finished, the lists are read anew,
 /// and it is tried once more.
 fn install_script(install: &[String], hold: &[&str]) -> String {
+    // Whatever the end: an unattended upgrade must never move what is to be held.
+    let keep = match hold {
+        [] => String::new(),
+        hold => format!("trap 'apt-mark hold {} > /dev/null 2>&1 || :' EXIT\n", words(hold)),
+    };
     let mut script = format!(
-        "{functions}kb_install() {{\n  kb_apt install --no-install-recommends --no-remove --allow-downgrades \
+        "{functions}{keep}kb_install() {{\n  kb_apt install --no-install-recommends --no-remove --allow-downgrades \
          --allow-change-held-packages {install}\n}}\nkb_lists_fresh || kb_lists\nkb_install || {{\n  \
          dpkg --configure -a\n  kb_lists\n  kb_install\n}}",
         functions = apt::FUNCTIONS,

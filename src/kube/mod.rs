@@ -9,6 +9,7 @@ mod kubeconfig;
 mod link;
 mod node_pods;
 pub(crate) mod partial;
+pub(crate) mod rolling;
 pub(crate) mod view;
 pub(crate) mod watch;
 
@@ -19,5 +20,6 @@ pub use client::client;
 pub use error::KubeError;
 pub use kubeconfig::{Way, is_kubeconfig_of, kubeconfig};
 pub use link::{Link, Route};
-pub use node_pods::node_pods;
+pub use node_pods::{all_node_pods, node_pods};
+pub use rolling::rolling;
 pub use view::{FIELD_MANAGER, IDENTITY_KEY, IDENTITY_MAP, SYSTEM, TOKEN_DESCRIPTION, view};

@@ -57,6 +57,28 @@ async fn budgets(client: &Client) -> Result<Vec<Budget>, KubeError> {
     Ok(list.items.into_iter().filter_map(Budget::of).collect())
 }
 
+/// Reads every pod of the cluster that is bound to a node, as [`node_pods`] does.
+///
+/// # Errors
+/// As [`node_pods`].
+pub async fn all_node_pods(client: &Client) -> Result<Vec<(NodeName, NodePod)>, KubeError> {
+    let claims = local_claims(client).await?;
+    let api: Api<Pod> = Api::all(client.clone());
+    let mut all = Vec::new();
+    let mut params = ListParams::default().limit(PAGE);
+    loop {
+        let page = api.list(&params).await.map_err(|error| KubeError::new("read pods", error))?;
+        all.extend(page.items.iter().filter_map(|pod| {
+            let node = NodeName::new(pod.seen().node?).ok()?;
+            Some((node, pod.on_node(&claims)))
+        }));
+        match page.metadata.continue_ {
+            Some(next) if !next.is_empty() => params = params.continue_token(&next),
+            _ => return Ok(all),
+        }
+    }
+}
+
 async fn pods(client: &Client, node: &NodeName) -> Result<Vec<Pod>, KubeError> {
     let api: Api<Pod> = Api::all(client.clone());
     let params = ListParams::default().fields(&format!("spec.nodeName={node}"));

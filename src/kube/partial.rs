@@ -198,6 +198,11 @@ impl Pod {
         self.metadata.labels.as_ref()?.get(key).map(String::as_str)
     }
 
+    /// Whether an object of this kind made it: `DaemonSet`, `Node` (a static pod).
+    pub(crate) fn is_of(&self, kind: &str) -> bool {
+        self.metadata.owner_references.iter().flatten().any(|owner| owner.kind == kind)
+    }
+
     /// `Pending`, `Running`, `Succeeded`, `Failed`.
     pub(crate) fn phase(&self) -> &str {
         &self.status.phase

@@ -80,6 +80,16 @@ impl OnBlocked {
     }
 }
 
+/// How nodes are drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DrainPolicy {
+    pub on_blocked: OnBlocked,
+    /// Whether pods that lose data by it may be evicted.
+    pub delete_local_data: bool,
+    /// Seconds that the pods of one node may take to leave.
+    pub timeout_s: u32,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -118,6 +118,14 @@ pub struct PodSeen {
     pub created: String,
 }
 
+impl PodSeen {
+    /// The tag of its image; a digest after it does not count.
+    pub fn tag(&self) -> &str {
+        let image = self.image.split('@').next().unwrap_or_default();
+        image.rsplit('/').next().and_then(|name| name.split_once(':')).map_or("latest", |(_, tag)| tag)
+    }
+}
+
 /// How far a DaemonSet or Deployment is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Rollout {
@@ -189,6 +197,17 @@ mod tests {
             Rollout { observed: true, ..Rollout::default() },
         ] {
             assert!(!other.is_done(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn tags_of_images() {
+        for (image, wanted) in [
+            ("registry.k8s.io/kube-apiserver:v1.30.14", "v1.30.14"),
+            ("r:5000/x", "latest"),
+            ("r:5000/x:v1@sha256:ab", "v1"),
+        ] {
+            assert_eq!(PodSeen { image: image.into(), ..PodSeen::default() }.tag(), wanted);
         }
     }
 

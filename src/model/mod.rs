@@ -20,6 +20,7 @@ pub mod package;
 pub mod plan;
 pub mod quantity;
 pub mod release;
+pub mod rolling;
 pub mod secret;
 pub mod ssh;
 pub mod step;

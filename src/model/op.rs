@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{drain::OnBlocked, name::NodeName};
+use super::{drain::OnBlocked, name::NodeName, rolling::Settle};
 
 /// One change of a node or of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +77,13 @@ pub enum ClusterOp {
     /// Wait until every named condition holds; fails with those that do not. With `probe` (an image), pods are started
     /// that ask DNS and connect across nodes, and are removed after.
     Prove { nodes: Vec<NodeName>, control_planes: Vec<NodeName>, probe: Option<String> },
+    /// On each of these nodes, let the local proxy send nothing new to this control plane's API server, close what is
+    /// open to it, and use every other again. A node undoes it by itself after a while, should nobody come back to it.
+    Divert { server: NodeName, nodes: Vec<NodeName> },
+    /// On each of these nodes, let the local proxy use every API server again.
+    Return { nodes: Vec<NodeName> },
+    /// Wait until a node has come well out of what was done to it.
+    Settle(Settle),
 }
 
 /// A taint as the API has it.

@@ -104,6 +104,15 @@ pub enum Gate {
     Proxy(NodeName),
     /// Every node chain has ended, well or not.
     NodesSettled,
+    /// What can be brought to the nodes beforehand is on all of them: package sources, images, backups. Opened by several
+    /// items; open once all of them are done.
+    Prepared,
+    /// This control plane's API server, controllers and etcd are rolled and well: the next one's may be.
+    Served(NodeName),
+    /// The roll is done with this control plane: the next node may be taken.
+    Rolled(NodeName),
+    /// The roll is done with all workers of this batch. Opened by several items, too.
+    Batch(usize),
 }
 
 impl fmt::Display for Gate {
@@ -115,6 +124,10 @@ impl fmt::Display for Gate {
             Gate::Turn(node) => write!(f, "the join of {node}"),
             Gate::Proxy(node) => write!(f, "the local proxy of {node}"),
             Gate::NodesSettled => f.write_str("every node"),
+            Gate::Prepared => f.write_str("images, packages and backups on every node"),
+            Gate::Served(node) => write!(f, "the API server of {node}"),
+            Gate::Rolled(node) => write!(f, "the roll of {node}"),
+            Gate::Batch(batch) => write!(f, "workers of batch {}", batch + 1),
         }
     }
 }

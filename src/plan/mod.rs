@@ -4,6 +4,7 @@ mod build;
 pub mod expand;
 pub mod remove;
 pub mod reset;
+pub mod upgrade;
 mod values;
 
 pub use build::{Bearings, Input, bearings, build};

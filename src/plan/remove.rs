@@ -10,7 +10,7 @@ use crate::{
     kind::leave,
     model::{
         cluster::{ClusterSpec, NodeSpec},
-        drain::{Fate, NodePod, OnBlocked},
+        drain::{DrainPolicy, Fate, NodePod},
         etcd::EtcdLayout,
         facts::EtcdMember,
         live::{Cluster, Live, LiveNode},
@@ -28,9 +28,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Terms {
     /// For evictions, seconds.
-    pub drain_timeout_s: u32,
-    pub on_blocked: OnBlocked,
-    pub delete_local_data: bool,
+    pub drain: DrainPolicy,
     /// Packages go, too.
     pub purge: bool,
     /// The machine is powered off for good: the operator's word.
@@ -210,7 +208,7 @@ impl<'a> View<'a> {
                 }
             }
         }
-        if !losing.is_empty() && !terms.delete_local_data {
+        if !losing.is_empty() && !terms.drain.delete_local_data {
             return Verdict::Refused(Refusal {
                 reason: format!("pods would lose something: {}", losing.join(", ")),
                 hint: "say --delete-local-data where that may be".to_owned(),
@@ -222,8 +220,12 @@ impl<'a> View<'a> {
         let disrupts = format!("{} pods are evicted", diff.len());
         let node = self.name().clone();
         let what = format!("drain node {node}");
-        let call = ClusterOp::Drain { node, on_blocked: terms.on_blocked, delete_local_data: terms.delete_local_data };
-        change(diff, [cluster("node.drain", what, call, terms.drain_timeout_s)], Some(disrupts))
+        let call = ClusterOp::Drain {
+            node,
+            on_blocked: terms.drain.on_blocked,
+            delete_local_data: terms.drain.delete_local_data,
+        };
+        change(diff, [cluster("node.drain", what, call, terms.drain.timeout_s)], Some(disrupts))
     }
 
     fn leadership(&self) -> Verdict {

@@ -26,6 +26,8 @@ enum State {
 /// All gates of one run.
 pub struct Gates {
     states: BTreeMap<Gate, watch::Sender<State>>,
+    /// How many items that open a gate are still to be done.
+    openers: Mutex<BTreeMap<Gate, usize>>,
     /// Chains whose preflight, and chains whose end, is still out.
     left: Mutex<Left>,
 }
@@ -41,13 +43,18 @@ impl Gates {
     /// The gates that the items of a plan wait for or open, all closed.
     pub fn of(plan: &Plan) -> Self {
         let mut states = BTreeMap::new();
+        let mut openers = BTreeMap::new();
         for (_, item) in plan.items() {
+            if let Some(gate) = &item.opens {
+                *openers.entry(gate.clone()).or_insert(0) += 1;
+            }
             for gate in item.waits.iter().chain(&item.opens) {
                 states.entry(gate.clone()).or_insert_with(|| watch::Sender::new(State::Closed));
             }
         }
         let nodes = plan.chains.iter().filter(|chain| chain.owner != Owner::Cluster).count();
-        let gates = Self { states, left: Mutex::new(Left { preflight: nodes, nodes, failed: None }) };
+        let left = Mutex::new(Left { preflight: nodes, nodes, failed: None });
+        let gates = Self { states, openers: Mutex::new(openers), left };
         if nodes == 0 {
             gates.open(&Gate::AllPreflightPassed);
             gates.open(&Gate::NodesSettled);
@@ -55,8 +62,15 @@ impl Gates {
         gates
     }
 
-    /// Opens a gate; one that has failed stays so.
+    /// One of the items that open a gate is done: with the last of them it is open. A gate that has failed stays so.
     pub fn open(&self, gate: &Gate) {
+        let mut openers = self.openers.lock().expect("no holder panics");
+        if let Some(left) = openers.get_mut(gate) {
+            *left = left.saturating_sub(1);
+            if *left > 0 {
+                return;
+            }
+        }
         self.set(gate, State::Open);
     }
 

@@ -12,6 +12,7 @@ mod nodes;
 mod outages;
 mod refusals;
 mod secrets;
+mod upgrade;
 
 mod lab_cluster;
 mod lab_down;

@@ -81,6 +81,7 @@ impl Add {
             quorum: Quorum::Majority,
             needs_cluster: true,
             plan_only: self.plan,
+            expect: None,
             yes: self.yes,
             output,
         };

@@ -2,11 +2,12 @@
 
 use std::{cell::RefCell, sync::Arc};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 
 use super::super::{
     Failure, Machines, Output,
     change::Change,
+    drain::DrainOptions,
     execute::Connections,
     locks::Quorum,
     open,
@@ -19,10 +20,9 @@ use crate::{
     kube::{self, AdminConf, KubeError},
     model::{
         cluster::{ClusterSpec, EndpointKind, NodeSpec, Role},
-        drain::{NodePod, OnBlocked},
+        drain::NodePod,
         live::{Cluster, Live},
         name::NodeName,
-        timeout::Timeout,
     },
     plan::{
         self,
@@ -66,45 +66,18 @@ pub struct Remove {
 /// How far a removal goes.
 #[derive(Debug, Clone, Args)]
 pub struct Options {
-    /// How long evictions may take
-    #[arg(long, value_name = "TIME", default_value = "5m")]
-    drain_timeout: Timeout,
-
-    /// What happens to a pod whose budget forbids its eviction until then
-    #[arg(long, value_name = "WHAT", value_enum, default_value_t = Blocked::Abort)]
-    on_blocked: Blocked,
-
-    /// Also evict pods that lose data by it, or that nothing makes anew
-    #[arg(long)]
-    delete_local_data: bool,
+    #[command(flatten)]
+    drain: DrainOptions,
 
     /// Also remove the packages of Kubernetes and of the local proxy
     #[arg(long)]
     purge: bool,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Blocked {
-    /// The removal ends, and the node takes pods again
-    Abort,
-    /// The pod is deleted in spite of its budget
-    Force,
-}
-
 impl Options {
     /// As the plan has them.
     pub fn terms(&self, dead: bool) -> Terms {
-        Terms {
-            drain_timeout_s: u32::try_from(self.drain_timeout.duration().as_secs()).unwrap_or(u32::MAX).max(1),
-            on_blocked: match self.on_blocked {
-                Blocked::Abort => OnBlocked::Abort,
-                Blocked::Force => OnBlocked::Force,
-            },
-            delete_local_data: self.delete_local_data,
-            purge: self.purge,
-            dead,
-            replaced: false,
-        }
+        Terms { drain: self.drain.policy(), purge: self.purge, dead, replaced: false }
     }
 }
 
@@ -132,6 +105,7 @@ impl Remove {
             quorum: Quorum::Majority,
             needs_cluster: true,
             plan_only: self.plan,
+            expect: None,
             yes: self.yes,
             output,
         };

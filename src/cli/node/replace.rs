@@ -105,6 +105,7 @@ impl Replace {
             quorum: locks::Quorum::Majority,
             needs_cluster: true,
             plan_only: self.plan,
+            expect: None,
             yes: self.yes,
             output,
         }

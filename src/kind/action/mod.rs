@@ -8,6 +8,7 @@ mod kubelet;
 mod labels;
 mod pki;
 mod static_pods;
+pub mod upgrade;
 
 pub use kubeadm::{refuse_over_state, set_aside};
 

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::{
     model::{
+        drain::OnBlocked,
         facts::{ClusterIdentity, Etcd},
         node::Role,
         observe::CommandSeen,
@@ -66,9 +67,7 @@ impl World {
             observations.insert(node.name.clone(), Observation::Seen(Box::new(seen)));
         }
         let terms = Terms {
-            drain_timeout_s: 300,
-            on_blocked: OnBlocked::Abort,
-            delete_local_data: false,
+            drain: DrainPolicy { timeout_s: 300, on_blocked: OnBlocked::Abort, delete_local_data: false },
             purge: false,
             dead: false,
             replaced: false,
@@ -201,7 +200,7 @@ fn pods_that_lose_something_are_named() {
     ];
     let refused = changes(&world.plan("w1"));
     assert!(refused.contains(&"!pods would lose something: default/db-1 (emptyDir data)".to_owned()), "{refused:?}");
-    world.terms.delete_local_data = true;
+    world.terms.drain.delete_local_data = true;
     let plan = world.plan("w1");
     let drain = plan.chains[0].items.iter().find(|item| item.step.as_str() == "remove.drain").unwrap();
     let Verdict::Change(change) = &drain.verdict else { panic!("it changes") };

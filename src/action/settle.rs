@@ -1,0 +1,246 @@
+//! The gate behind each node of a roll: named conditions that must hold in several looks in a row.
+//!
+//! One look is not enough: an API server answers a moment before kubelet restarts it once more, and a node stays Ready for
+//! 40 s after its kubelet went silent.
+
+use std::time::Duration;
+
+use ::kube::Client;
+use ::kube::api::{Api, ListParams};
+use tokio::time::{Instant, sleep};
+
+use super::ActionError;
+use super::divert::Fleet;
+use super::proof::{Condition, Expected, etcd_condition};
+use super::session::Session;
+use crate::facts::control_plane;
+use crate::facts::section::Section;
+use crate::kube::partial::{Node, Pod};
+use crate::kube::{KubeError, rolling};
+use crate::model::facts::Etcd;
+use crate::model::live::{LiveNode, PodSeen};
+use crate::model::rolling::Settle;
+use crate::model::version::KubeVersion;
+use crate::shell::wrap;
+use crate::transport::{Limits, Script};
+
+/// Time between looks.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Waits until all conditions held `wanted.looks` times in a row.
+pub(super) async fn settle(
+    session: &Session,
+    fleet: &Fleet,
+    wanted: &Settle,
+    until: Instant,
+) -> Result<Vec<String>, ActionError> {
+    let mut held = 0;
+    loop {
+        let all = look(session, fleet, wanted).await;
+        let missing: Vec<&Condition> = all.iter().filter(|condition| !condition.holds).collect();
+        held = if missing.is_empty() { held + 1 } else { 0 };
+        if held >= wanted.looks {
+            return Ok(Vec::new());
+        }
+        if Instant::now() + PAUSE > until {
+            let names: Vec<&str> = missing.iter().map(|condition| condition.name).collect();
+            let cause = match names.as_slice() {
+                [] => "its conditions held too short".to_owned(),
+                names => format!("{} of {} conditions do not hold: {}", names.len(), all.len(), names.join(", ")),
+            };
+            let details = missing.iter().map(|condition| format!("{}: {}", condition.name, condition.detail));
+            return Err(ActionError::new(format!("see {} well again", wanted.node), cause)
+                .details(details)
+                .hint("look at the node, then run the same command again: it goes on from there"));
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+async fn look(session: &Session, fleet: &Fleet, wanted: &Settle) -> Vec<Condition> {
+    let (by_api, by_node) = tokio::join!(by_api(session, wanted), by_node(fleet, wanted));
+    let mut all = by_api.unwrap_or_else(|error| vec![Condition::of("api", &[error.to_string()], String::new)]);
+    all.extend(by_node);
+    all
+}
+
+/// What the API says of the node.
+async fn by_api(session: &Session, wanted: &Settle) -> Result<Vec<Condition>, KubeError> {
+    let (node, pods, requests) = session
+        .call(|client| async move {
+            tokio::try_join!(
+                node(&client, wanted),
+                pods(&client, wanted),
+                rolling::pending_requests(&client, &wanted.node)
+            )
+        })
+        .await?;
+    let mut all = vec![node_condition(node.as_ref(), wanted), daemons_condition(&pods)];
+    if wanted.control_plane {
+        all.push(static_condition(&pods, wanted));
+    }
+    all.push(Condition::of("certificate-requests", &requests, || "none is pending".into()));
+    Ok(all)
+}
+
+async fn node(client: &Client, wanted: &Settle) -> Result<Option<LiveNode>, KubeError> {
+    let api: Api<Node> = Api::all(client.clone());
+    let found = api.get_opt(wanted.node.as_str()).await;
+    Ok(found.map_err(|error| KubeError::new(format!("read node {}", wanted.node), error))?.map(Node::live))
+}
+
+async fn pods(client: &Client, wanted: &Settle) -> Result<Vec<Pod>, KubeError> {
+    let api: Api<Pod> = Api::all(client.clone());
+    let list = api.list(&ListParams::default().fields(&format!("spec.nodeName={}", wanted.node))).await;
+    list.map(|list| list.items).map_err(|error| KubeError::new(format!("read the pods of {}", wanted.node), error))
+}
+
+fn node_condition(node: Option<&LiveNode>, wanted: &Settle) -> Condition {
+    let missing = match node {
+        None => vec!["it is not in the cluster".to_owned()],
+        Some(node) => {
+            let mut missing = Vec::new();
+            if !node.ready {
+                missing.push(format!("it is not Ready: {}", node.why.as_deref().unwrap_or("?")));
+            }
+            if let Some(version) = wanted.kubelet
+                && node.kubelet != version.tag()
+            {
+                missing.push(format!("its kubelet is {}, not {}", node.kubelet, version.tag()));
+            }
+            missing
+        }
+    };
+    Condition::of("node-ready", &missing, || node.map(|node| node.kubelet.clone()).unwrap_or_default())
+}
+
+/// Pods of DaemonSets: the network's among them, without which no pod of the node reaches any other.
+fn daemons_condition(pods: &[Pod]) -> Condition {
+    let daemons: Vec<(String, PodSeen)> =
+        pods.iter().filter(|pod| pod.is_of("DaemonSet")).map(|pod| (pod.name(), pod.seen())).collect();
+    let missing: Vec<String> = daemons
+        .iter()
+        .filter(|(_, pod)| !pod.ready)
+        .map(|(name, pod)| format!("{name}: {}", pod.why.as_deref().unwrap_or("?")))
+        .collect();
+    Condition::of("daemon-pods", &missing, || format!("{} pods", daemons.len()))
+}
+
+fn static_condition(pods: &[Pod], wanted: &Settle) -> Condition {
+    let version = wanted.servers.map(KubeVersion::tag);
+    let other = |pod: &PodSeen| version.as_deref().filter(|version| pod.tag() != *version);
+    let mut missing = Vec::new();
+    for component in ["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler"] {
+        let found = pods
+            .iter()
+            .find(|pod| pod.label("component") == Some(component) && pod.label("tier") == Some("control-plane"));
+        match found.map(Pod::seen) {
+            // etcd may be a service.
+            None if component == "etcd" => {}
+            None => missing.push(format!("{component} is not there")),
+            Some(pod) if !pod.ready => missing.push(format!("{component}: {}", pod.why.as_deref().unwrap_or("?"))),
+            // Its version is its own.
+            Some(_) if component == "etcd" => {}
+            Some(pod) => {
+                missing.extend(other(&pod).map(|version| format!("{component} is {}, not {version}", pod.tag())))
+            }
+        }
+    }
+    Condition::of("static-pods", &missing, || version.clone().unwrap_or_default())
+}
+
+/// What the control plane's own programs say: its API server, its member of etcd.
+async fn by_node(fleet: &Fleet, wanted: &Settle) -> Vec<Condition> {
+    if !wanted.control_plane {
+        return Vec::new();
+    }
+    let (etcd, readyz) = match ask(fleet, wanted).await {
+        Ok(answers) => answers,
+        Err(why) => return vec![Condition::of("readyz", &[why], String::new)],
+    };
+    let missing = match readyz {
+        Some(200) => None,
+        Some(code) => Some(format!("the API server of {} says {code}", wanted.node)),
+        None => Some(format!("the API server of {} does not answer", wanted.node)),
+    };
+    let expected = Expected { nodes: &[], control_planes: &wanted.control_planes };
+    let member = match &etcd {
+        None => etcd_condition(Err("its member does not answer"), expected),
+        // It reads with the quorum of all.
+        Some(etcd) if etcd.kubeadm_config != Some(true) => etcd_condition(Err("its member has no quorum"), expected),
+        Some(etcd) => etcd_condition(Ok(etcd), expected),
+    };
+    vec![Condition::of("readyz", missing.as_slice(), || "200".into()), member]
+}
+
+async fn ask(fleet: &Fleet, wanted: &Settle) -> Result<(Option<Etcd>, Option<u16>), String> {
+    let link = fleet.get(&wanted.node).ok_or("it is not in the inventory")?;
+    let connection = link.get().await.map_err(|error| error.to_string())?;
+    let script = Script::new(wrap(&control_plane::command()));
+    let output = connection.observe(&script, Limits::within(Duration::from_secs(15))).await;
+    let output = match output {
+        Ok(output) => output,
+        Err(error) => {
+            link.drop_connection().await;
+            return Err(error.to_string());
+        }
+    };
+    let section = Section { code: 0, out: &output.stdout, err: &output.stderr };
+    Ok(control_plane::parse(Some(&section)))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn wanted() -> Settle {
+        Settle {
+            node: "cp1".parse().unwrap(),
+            kubelet: Some(KubeVersion::new(31, 13)),
+            control_plane: true,
+            servers: Some(KubeVersion::new(31, 13)),
+            control_planes: vec!["cp1".parse().unwrap()],
+            looks: 3,
+        }
+    }
+
+    fn pod(component: &str, image: &str, ready: &str) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"name": component, "labels": {"component": component, "tier": "control-plane"}},
+            "spec": {"containers": [{"name": "c", "image": image}]},
+            "status": {"conditions": [{"type": "Ready", "status": ready}]},
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn static_pods_must_be_ready_in_the_new_version() {
+        let mut pods = vec![
+            pod("etcd", "r/etcd:3.5.15-0", "True"),
+            pod("kube-apiserver", "r/a:v1.31.13", "True"),
+            pod("kube-controller-manager", "r/b:v1.30.14", "True"),
+            pod("kube-scheduler", "r/c:v1.31.13", "False"),
+        ];
+        let condition = static_condition(&pods, &wanted());
+        assert_eq!(
+            condition.detail,
+            "kube-controller-manager is v1.30.14, not v1.31.13; kube-scheduler: it is not ready yet"
+        );
+        pods.truncate(2);
+        pods.push(pod("kube-controller-manager", "r/b:v1.31.13", "True"));
+        assert_eq!(static_condition(&pods, &wanted()).detail, "kube-scheduler is not there");
+        pods.push(pod("kube-scheduler", "r/c:v1.31.13", "True"));
+        assert!(static_condition(&pods, &wanted()).holds);
+    }
+
+    #[test]
+    fn a_node_must_be_ready_at_the_version() {
+        let node =
+            LiveNode { ready: false, why: Some("no CNI".into()), kubelet: "v1.30.14".into(), ..LiveNode::default() };
+        let condition = node_condition(Some(&node), &wanted());
+        assert_eq!(condition.detail, "it is not Ready: no CNI; its kubelet is v1.30.14, not v1.31.13");
+        assert!(!node_condition(None, &wanted()).holds);
+    }
+}

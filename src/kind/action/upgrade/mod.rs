@@ -1,0 +1,102 @@
+//! Another version of Kubernetes on one node: what is observed of it, and the ops that bring it there. In which order nodes
+//! are taken, and what surrounds these ops, is `plan::upgrade`'s.
+
+mod backup;
+mod kubeadm;
+mod kubelet;
+mod packages;
+
+pub use backup::backup;
+pub use kubeadm::{Verb, upgrade};
+pub use kubelet::restart;
+pub use packages::{fetch, install, kubeadm_package, offered};
+
+use super::super::{Context, write};
+use crate::model::{
+    live::Live,
+    name::NodeName,
+    observe::{ContentRead, FileSeen, Read, Seen},
+    version::KubeVersion,
+};
+
+/// The static pods whose images carry Kubernetes' own version.
+pub const COMPONENTS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
+
+/// What `kubeadm upgrade` last came to its end with on a node: `v1.31.13 apply`, `v1.31.13 node`. Between kubeadm's end and
+/// the change of kubelet's package nothing else tells it.
+fn stamp_path() -> String {
+    format!("{}/kubeadm-upgrade", write::STAMPS)
+}
+
+/// What is to be read on a node besides what its steps ask for.
+pub fn reads() -> Vec<Read> {
+    let packages = ["kubeadm", "kubelet"].map(|name| Read::Package(name.to_owned()));
+    std::iter::once(Read::File { path: stamp_path(), content: ContentRead::Always }).chain(packages).collect()
+}
+
+/// How far a node is on the way to a version, from what was seen of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stage {
+    /// kubeadm's package is of the version: the first thing that is changed.
+    pub tools: bool,
+    /// `kubeadm upgrade` is done: everything that it writes is of the version.
+    pub kubeadm: bool,
+    /// It was `kubeadm upgrade apply`, which is done once for the whole cluster.
+    pub applied: bool,
+    /// kubelet's package is of the version.
+    pub package: bool,
+    /// kubelet runs in this version.
+    pub running: bool,
+}
+
+impl Stage {
+    /// Whether nothing of Kubernetes itself is left to be done.
+    pub fn is_done(&self) -> bool {
+        self.kubeadm && self.package && self.running
+    }
+
+    /// Whether anything was done already.
+    pub fn has_begun(&self) -> bool {
+        self.tools || self.kubeadm || self.package || self.running
+    }
+}
+
+/// Tells the stage of a node. A control plane whose kubelet's package is of the version has passed kubeadm, since that
+/// goes first; a static pod of another version says otherwise, whatever else does.
+pub fn stage(name: &NodeName, control_plane: bool, seen: &Seen, live: &Live, version: KubeVersion) -> Stage {
+    let stamp = match seen.files.get(&stamp_path()) {
+        Some(FileSeen::File { content: Some(text), .. }) => String::from_utf8_lossy(text).trim().to_owned(),
+        _ => String::new(),
+    };
+    let (stamped, verb) = stamp.split_once(' ').unwrap_or_default();
+    let stamped = stamped == version.tag();
+    let of_version = |package: &str| {
+        let seen = seen.packages.get(package).and_then(|package| package.version.as_deref());
+        seen.and_then(package_version) == Some(version)
+    };
+    let package = of_version("kubelet");
+    let pods = !control_plane || COMPONENTS.iter().all(|component| pod_version(live, name, component) == Some(version));
+    Stage {
+        tools: of_version("kubeadm"),
+        kubeadm: (stamped || package) && pods,
+        applied: pods && control_plane && (package || (stamped && verb == "apply")),
+        package,
+        running: live.nodes.get(name).is_some_and(|node| node.kubelet == version.tag()),
+    }
+}
+
+/// The version of Kubernetes in that of a Debian package: `1.30.14-1.1`.
+pub fn package_version(version: &str) -> Option<KubeVersion> {
+    version.split(['-', '~', '+']).next()?.parse().ok()
+}
+
+/// The version of a static pod's image; absent where the pod is not seen, or its tag is no version.
+pub fn pod_version(live: &Live, node: &NodeName, component: &str) -> Option<KubeVersion> {
+    let pod = live.static_pods.get(&(node.clone(), component.to_owned()))?;
+    pod.tag().parse().ok()
+}
+
+/// Version of the packages and images that a node is brought to.
+fn target(context: &Context<'_>) -> KubeVersion {
+    context.spec.kubernetes()
+}

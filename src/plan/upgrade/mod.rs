@@ -1,0 +1,185 @@
+//! Another version of Kubernetes for a living cluster: which node is taken when, and what is done to it.
+//!
+//! The plan is made from what is seen, each time anew: a node's stage is told by its packages, its static pods and its
+//! kubelet, so that a run that died is gone on with by the same command.
+//!
+//! ```text
+//! every node   source of packages, packages fetched, images pulled; control planes: a backup of themselves
+//! ── Prepared ──
+//! each control plane, one after the other ── Served(node) ──
+//!     kubeadm's package; the others well; etcd's leadership away; proxies look elsewhere; kubeadm upgrade; conditions held
+//! each control plane, one after the other ── Rolled(node) ──
+//!     the same care; drain; packages and what the playbook has otherwise for the new version; kubelet; conditions held;
+//!     uncordon
+//! workers, in batches ── Batch(n) ──
+//!     kubeadm; drain; packages; kubelet; conditions held; uncordon
+//! cluster      network, CoreDNS on two nodes, the proof
+//! ```
+
+mod checks;
+mod roll;
+
+use std::collections::BTreeMap;
+
+use super::build::{self, Bearings};
+use crate::{
+    kind::{self, Context, upgrade::Stage},
+    model::{
+        cluster::ClusterSpec,
+        drain::DrainPolicy,
+        facts::Facts,
+        live::{Cluster, Live},
+        name::NodeName,
+        observe::{Observation, Seen},
+        plan::{Chain, Gate, Item, Owner, Plan, Refusal, Verdict},
+        rolling::{MaxUnavailable, Rolling},
+        step::{Step, StepId},
+        version::KubeVersion,
+    },
+};
+
+/// All that the plan is made from.
+pub struct Input<'a> {
+    /// What `up` is planned from, the wanted version in its spec.
+    pub base: build::Input<'a>,
+    pub rolling: &'a Rolling,
+    pub max_unavailable: MaxUnavailable,
+    pub drain: DrainPolicy,
+}
+
+/// What is known of each node of the cluster.
+struct Known<'a> {
+    seen: &'a Seen,
+    stage: Stage,
+}
+
+/// What all parts of the plan look at.
+struct Roll<'a> {
+    input: &'a Input<'a>,
+    spec: &'a ClusterSpec,
+    live: &'a Live,
+    nodes: BTreeMap<NodeName, Known<'a>>,
+    facts: BTreeMap<NodeName, Facts>,
+    bearings: Bearings,
+}
+
+/// Makes the plan of a roll to the spec's version; `None` where the cluster does not live. Pure.
+pub fn build(input: &Input) -> Option<Plan> {
+    let Cluster::Live(live) = input.base.cluster else { return None };
+    let spec = input.base.spec;
+    let version = spec.kubernetes();
+    let seen = build::facts(input.base.observations);
+    let known = |(name, observation): (&NodeName, &'_ Observation)| {
+        let Observation::Seen(seen) = observation else { return None };
+        let control_plane = spec.node(name)?.is_control_plane();
+        let stage = kind::upgrade::stage(name, control_plane, seen, live, version);
+        Some((name.clone(), stage))
+    };
+    let stages: BTreeMap<NodeName, Stage> = input.base.observations.iter().filter_map(known).collect();
+    let nodes = input
+        .base
+        .observations
+        .iter()
+        .filter_map(|(name, observation)| match observation {
+            Observation::Seen(seen) => Some((name.clone(), Known { seen, stage: stages.get(name)?.clone() })),
+            Observation::Unknown { .. } => None,
+        })
+        .collect();
+    let roll = Roll {
+        input,
+        spec,
+        live,
+        nodes,
+        facts: seen.iter().map(|(name, facts)| (name.clone(), (*facts).clone())).collect(),
+        bearings: build::bearings(spec, input.base.cluster, input.base.observations),
+    };
+    Some(roll.plan())
+}
+
+impl Roll<'_> {
+    fn plan(&self) -> Plan {
+        let versions = checks::Versions::of(self);
+        let mut chains: Vec<Chain> = self
+            .spec
+            .nodes
+            .iter()
+            .map(|node| Chain { owner: Owner::Node(node.name.clone()), items: self.node_items(&node.name, &versions) })
+            .collect();
+        let ends = roll::gate(self, &mut chains);
+        let mut items = checks::cluster(self, &versions);
+        let steps = build::cluster_items(&self.input.base, &chains);
+        items.extend(steps.into_iter().map(|mut item| {
+            if item.verdict.is_change() {
+                item.waits.clone_from(&ends);
+            }
+            item
+        }));
+        if let Some(first) = items.iter_mut().find(|item| item.verdict.is_change()) {
+            first.waits.insert(0, Gate::AllPreflightPassed);
+        }
+        chains.push(Chain { owner: Owner::Cluster, items });
+        let mut notices = build::notices(&self.input.base);
+        notices.extend(checks::notices(self));
+        Plan { chains, notices }
+    }
+
+    fn node_items(&self, name: &NodeName, versions: &checks::Versions) -> Vec<Item> {
+        let steps = &self.input.base.steps[name];
+        let Some(known) = self.nodes.get(name) else {
+            let error = match &self.input.base.observations[name] {
+                Observation::Unknown { error, .. } => error.clone(),
+                Observation::Seen(_) => "it was not judged".to_owned(),
+            };
+            let refusal = Refusal {
+                reason: format!("nothing is known of {name}: {error}"),
+                hint: "an upgrade begins with every node there: bring it back, or take it out of the inventory".into(),
+            };
+            return vec![item("upgrade.node", "this node can be taken", Verdict::Refused(refusal))];
+        };
+        let context = Context {
+            spec: self.spec,
+            node: self.spec.node(name).expect("a chain's node is in the inventory"),
+            seen: known.seen,
+            cluster: self.input.base.cluster,
+            facts: &self.facts,
+            ca_crt: None,
+            leader: &self.bearings.leader,
+            identity: self.bearings.identity.as_ref(),
+        };
+        let seen = build::facts(self.input.base.observations);
+        let context = Context { ca_crt: build::known_ca(self.spec, &seen), ..context };
+        let mut items = checks::node(self, name, known);
+        items.extend(roll::items(self, steps, &context, &known.stage, versions.from));
+        items
+    }
+
+    /// The stage of a node that was seen.
+    fn stage(&self, name: &NodeName) -> Option<&Stage> {
+        self.nodes.get(name).map(|known| &known.stage)
+    }
+
+    fn target(&self) -> KubeVersion {
+        self.spec.kubernetes()
+    }
+}
+
+fn item(step: &str, title: &str, verdict: Verdict) -> Item {
+    Item { step: StepId::new(step), title: title.to_owned(), verdict, waits: Vec::new(), opens: None }
+}
+
+/// Satisfied, or the first reason why not.
+fn checked(refusal: Option<(String, String)>) -> Verdict {
+    match refusal {
+        None => Verdict::Satisfied,
+        Some((reason, hint)) => Verdict::Refused(Refusal { reason, hint }),
+    }
+}
+
+/// Whether a playbook's step is one that brings something beforehand, without disturbing what runs.
+fn is_preparation(step: &Step) -> bool {
+    use crate::model::step::StepKind;
+    matches!(step.kind, StepKind::Assert(_) | StepKind::Probe(_) | StepKind::Repository(_) | StepKind::Images(_))
+}
+
+#[cfg(test)]
+mod tests;

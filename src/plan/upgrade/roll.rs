@@ -1,0 +1,331 @@
+//! The steps of one node, and who waits for whom.
+
+use super::{Roll, is_preparation, item};
+use crate::{
+    kind::{
+        Context,
+        upgrade::{self, Stage, Verb},
+    },
+    model::{
+        cluster::EndpointKind,
+        name::NodeName,
+        node::NodeSpec,
+        op::{ClusterOp, Op, Work},
+        plan::{Chain, Change, Gate, Item, Owner, Refusal, Verdict},
+        rolling::Settle,
+        step::{Action, Package, Step, StepKind},
+        version::KubeVersion,
+    },
+    plan::build,
+};
+
+/// Looks in a row that must find a node well.
+const LOOKS: u32 = 3;
+/// The longest that a node may take to be well again: static pods, their leases and the network's pods.
+const SETTLE_S: u32 = 300;
+/// The longest that a call to every proxy may take.
+const DIVERT_S: u32 = 120;
+const LEADER_S: u32 = 60;
+
+/// The last step of a node's roll, by which others wait for it.
+const LAST: &str = "upgrade.uncordon";
+/// The last step of what is done to a control plane's servers.
+const LAST_OF_SERVER: &str = "upgrade.server-return";
+
+/// The steps of a node after its checks: what is brought beforehand, then the roll itself.
+pub fn items(roll: &Roll, steps: &[Step], context: &Context<'_>, stage: &Stage, from: KubeVersion) -> Vec<Item> {
+    let judged = build::node_items(steps, context);
+    let fitting: Vec<&Step> = steps.iter().filter(|step| step.only.fits(&context.seen.facts.os)).collect();
+    let (mut before, mut inside) = (Vec::new(), Vec::new());
+    for (step, mut item) in fitting.into_iter().zip(judged) {
+        match &step.kind {
+            StepKind::Packages(wishes) => item.verdict = upgrade::install(wishes, context),
+            StepKind::Action(Action::KubeadmInit | Action::KubeadmJoin) if item.verdict.is_change() => {
+                item.verdict = Verdict::Refused(Refusal {
+                    reason: format!("{} is not wholly in the cluster", context.node.name),
+                    hint: "finish that first: kbootstrap up".to_owned(),
+                });
+            }
+            _ => {}
+        }
+        if let Verdict::Change(change) = &mut item.verdict {
+            // It happens while the node is drained; the drain is what disrupts.
+            change.disrupts = None;
+        }
+        if is_preparation(step) { before.push(item) } else { inside.push(item) }
+    }
+    let differs = inside.iter().any(|item| item.verdict.is_change());
+    let cordoned = roll.live.nodes.get(&context.node.name).is_some_and(|node| node.cordoned);
+    if !stage.is_done() {
+        before.insert(0, probe(context));
+        before.push(fetch(context, stage));
+        // Once anything of the cluster is of the new version, a backup of before can't be had any more.
+        if context.node.is_control_plane() && !any_begun(roll) {
+            before.push(backup(context, from));
+        }
+    }
+    let mut all = before;
+    if stage.is_done() && !differs && !cordoned {
+        all.extend(inside);
+        return all;
+    }
+    all.extend(window(roll, context, stage, inside));
+    all
+}
+
+fn any_begun(roll: &Roll) -> bool {
+    roll.spec.control_planes().any(|node| roll.stage(&node.name).is_some_and(Stage::has_begun))
+}
+
+/// What is done to a node while the roll is at it: on a control plane first its servers, and, once those of all are
+/// of the new version, its kubelet. A kubelet must never be newer than an API server that it asks: that of 1.31 asks for
+/// services by a field that API servers of 1.30 do not know, and starts no container until it has them.
+fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>) -> Vec<Item> {
+    let node = Rolled { roll, node: context.node };
+    let mut items = Vec::new();
+    let control_plane = context.node.is_control_plane();
+    if control_plane && !stage.kubeadm {
+        node.add(&mut items, "upgrade.kubeadm-package", "kubeadm's package", vec![upgrade::kubeadm_package(context)]);
+        node.away(&mut items, "server-");
+        node.add(
+            &mut items,
+            "upgrade.kubeadm",
+            "kubeadm upgrade",
+            vec![upgrade::upgrade(verb(roll, &context.node.name), context)],
+        );
+        node.add(
+            &mut items,
+            "upgrade.server-settled",
+            "its servers are well",
+            vec![node.settle(&context.node.name, Some(roll.target()), None, LOOKS)],
+        );
+        node.back(&mut items, LAST_OF_SERVER);
+    }
+    let differs = inside.iter().any(|item| item.verdict.is_change());
+    let drains = !stage.is_done() || differs;
+    if !control_plane && !stage.kubeadm {
+        node.add(&mut items, "upgrade.kubeadm-package", "kubeadm's package", vec![upgrade::kubeadm_package(context)]);
+        node.add(&mut items, "upgrade.kubeadm", "kubeadm upgrade", vec![upgrade::upgrade(Verb::Node, context)]);
+    }
+    if drains {
+        if control_plane {
+            // Its static pods start anew with the new kubelet.
+            node.away(&mut items, "");
+        }
+        node.drain(&mut items);
+    }
+    items.extend(inside);
+    if !stage.is_done() {
+        node.add(&mut items, "upgrade.kubelet", "kubelet runs in its new version", vec![upgrade::restart()]);
+    }
+    let servers = control_plane.then_some(roll.target());
+    let settle = node.settle(&context.node.name, servers, Some(roll.target()), LOOKS);
+    node.add(&mut items, "upgrade.settled", "this node is well", vec![settle]);
+    if drains && control_plane {
+        node.back(&mut items, "upgrade.return");
+    }
+    let uncordon = ClusterOp::Uncordon { node: context.node.name.clone() };
+    let what = format!("uncordon {}", context.node.name);
+    node.add(&mut items, LAST, "pods may come back", vec![cluster("node.uncordon", &what, uncordon, 60)]);
+    items
+}
+
+/// One node's steps, as they are put together.
+struct Rolled<'a> {
+    roll: &'a Roll<'a>,
+    node: &'a NodeSpec,
+}
+
+impl Rolled<'_> {
+    fn add(&self, items: &mut Vec<Item>, step: &str, title: &str, ops: Vec<Op>) {
+        items.push(item(step, title, Verdict::Change(Change { diff: vec![], ops, disrupts: None })));
+    }
+
+    fn others(&self) -> impl Iterator<Item = &NodeName> {
+        self.roll.spec.control_planes().map(|node| &node.name).filter(|name| **name != self.node.name)
+    }
+
+    fn proxies(&self) -> bool {
+        self.roll.spec.endpoint.kind == EndpointKind::LocalProxy && self.others().next().is_some()
+    }
+
+    /// Before a control plane's servers are restarted: all others are well, lead, and are asked in its place.
+    fn away(&self, items: &mut Vec<Item>, phase: &str) {
+        let name = &self.node.name;
+        if self.others().next().is_none() {
+            return;
+        }
+        let well = self.others().map(|other| self.settle(other, None, None, 1)).collect();
+        self.add(items, &format!("upgrade.{phase}others"), "every other control plane is well", well);
+        let call = ClusterOp::MoveEtcdLeader { from: name.clone() };
+        let ops = vec![cluster("etcd.leader", "move etcd's leadership away", call, LEADER_S)];
+        self.add(items, &format!("upgrade.{phase}leader"), "etcd is led by another", ops);
+        if self.proxies() {
+            let call = ClusterOp::Divert { server: name.clone(), nodes: names(self.roll) };
+            let what = format!("let every proxy use other API servers than that of {name}");
+            let ops = vec![cluster("proxy.divert", &what, call, DIVERT_S)];
+            self.add(items, &format!("upgrade.{phase}divert"), "nothing asks this API server", ops);
+        }
+    }
+
+    /// The end of [`Rolled::away`]. The step is there without proxies, too: others wait for it.
+    fn back(&self, items: &mut Vec<Item>, step: &str) {
+        let nodes = if self.proxies() { names(self.roll) } else { Vec::new() };
+        let what = "let every proxy use every API server";
+        let ops = vec![cluster("proxy.return", what, ClusterOp::Return { nodes }, DIVERT_S)];
+        self.add(items, step, "this API server is asked again", ops);
+    }
+
+    fn settle(&self, name: &NodeName, servers: Option<KubeVersion>, kubelet: Option<KubeVersion>, looks: u32) -> Op {
+        let control_plane = self.roll.spec.node(name).is_some_and(NodeSpec::is_control_plane);
+        let control_planes = self.roll.spec.control_planes().map(|node| node.name.clone()).collect();
+        let settle = Settle { node: name.clone(), kubelet, control_plane, servers, control_planes, looks };
+        let what = match looks {
+            1 => format!("see that {name} is well"),
+            looks => format!("wait until {name} is well {looks} times in a row"),
+        };
+        cluster("node.settle", &what, ClusterOp::Settle(settle), SETTLE_S)
+    }
+
+    fn drain(&self, items: &mut Vec<Item>) {
+        let (node, policy) = (self.node.name.clone(), &self.roll.input.drain);
+        let cordon = ClusterOp::Cordon { node: node.clone() };
+        let drain = ClusterOp::Drain {
+            node: node.clone(),
+            on_blocked: policy.on_blocked,
+            delete_local_data: policy.delete_local_data,
+        };
+        let ops = vec![
+            cluster("node.cordon", &format!("cordon {node}"), cordon, 60),
+            cluster("node.drain", &format!("drain {node}"), drain, policy.timeout_s),
+        ];
+        let disrupts = Some("its pods are evicted, and it is out of service for a minute or two".to_owned());
+        let change = Change { diff: vec![], ops, disrupts };
+        items.push(item("upgrade.drain", "its pods run elsewhere", Verdict::Change(change)));
+    }
+}
+
+/// `apply` where no control plane has come through it, `node` on all others.
+fn verb(roll: &Roll, node: &NodeName) -> Verb {
+    let control_plane = roll.spec.node(node).is_some_and(NodeSpec::is_control_plane);
+    let applied = roll.nodes.values().any(|known| known.stage.applied);
+    let first = order(roll).into_iter().find(|name| roll.spec.node(name).is_some_and(NodeSpec::is_control_plane));
+    if control_plane && !applied && first.as_ref() == Some(node) { Verb::Apply } else { Verb::Node }
+}
+
+/// The nodes in the order in which they are taken: control planes before workers, among each those that a run which died
+/// left in between first, else the inventory's order.
+pub fn order(roll: &Roll) -> Vec<NodeName> {
+    let mut nodes: Vec<&NodeSpec> = roll.spec.nodes.iter().collect();
+    let in_between = |node: &NodeSpec| {
+        let begun = roll.stage(&node.name).is_some_and(|stage| stage.has_begun() && !stage.is_done());
+        begun || roll.live.nodes.get(&node.name).is_some_and(|node| node.cordoned)
+    };
+    nodes.sort_by_key(|node| (!node.is_control_plane(), !in_between(node)));
+    nodes.into_iter().map(|node| node.name.clone()).collect()
+}
+
+fn names(roll: &Roll) -> Vec<NodeName> {
+    roll.spec.nodes.iter().map(|node| node.name.clone()).collect()
+}
+
+fn cluster(kind: &'static str, what: &str, call: ClusterOp, timeout_s: u32) -> Op {
+    Op { kind, what: what.to_owned(), work: Work::Cluster(call), timeout_s }
+}
+
+fn probe(context: &Context<'_>) -> Item {
+    item("upgrade.packages", "the repository has the version", Verdict::Probe(vec![upgrade::offered(context)]))
+}
+
+fn backup(context: &Context<'_>, from: KubeVersion) -> Item {
+    let ops = vec![upgrade::backup(from, context.spec.kubernetes(), context)];
+    item(
+        "upgrade.backup",
+        "a backup of this control plane",
+        Verdict::Change(Change { diff: vec![], ops, disrupts: None }),
+    )
+}
+
+/// Packages are on the machine before anything is taken out of service for them.
+fn fetch(context: &Context<'_>, stage: &Stage) -> Item {
+    let verdict = if stage.package {
+        Verdict::Satisfied
+    } else {
+        let packages: Vec<Package> = crate::render::packages::kubernetes(context.spec);
+        Verdict::Change(Change { diff: vec![], ops: vec![upgrade::fetch(&packages)], disrupts: None })
+    };
+    item("upgrade.fetch", "packages fetched", verdict)
+}
+
+/// Declares who waits for what; gives what the cluster's own steps wait for.
+pub fn gate(roll: &Roll, chains: &mut [Chain]) -> Vec<Gate> {
+    let is_server = |name: &NodeName| roll.spec.node(name).is_some_and(NodeSpec::is_control_plane);
+    let has = |chain: &Chain, step: &str| chain.items.iter().any(|item| item.step.as_str() == step);
+    let with = |chains: &[Chain], step: &str| -> Vec<NodeName> {
+        let chain = |name: &NodeName| chains.iter().find(|chain| chain.owner == Owner::Node(name.clone()));
+        order(roll).into_iter().filter(|name| chain(name).is_some_and(|chain| has(chain, step))).collect()
+    };
+    let serving = with(chains, LAST_OF_SERVER);
+    let (rolled, workers): (Vec<NodeName>, Vec<NodeName>) = with(chains, LAST).into_iter().partition(is_server);
+    let at_once = roll.input.max_unavailable.of(roll.spec.workers().count());
+    let before = |list: &[NodeName], name: &NodeName| -> Option<NodeName> {
+        let index = list.iter().position(|other| other == name)?;
+        list.get(index.checked_sub(1)?).cloned()
+    };
+    let all_served = serving.last().cloned().map(Gate::Served);
+    let all_rolled = rolled.last().cloned().map(Gate::Rolled).or(all_served.clone());
+    let mut prepared = false;
+    for chain in chains.iter_mut() {
+        let Owner::Node(name) = chain.owner.clone() else { continue };
+        if let Some(first) = chain.items.iter_mut().find(|item| item.verdict.is_change()) {
+            first.waits.push(Gate::AllPreflightPassed);
+        }
+        let end = chain.items.iter().position(in_window).unwrap_or(chain.items.len());
+        if let Some(last) = chain.items[..end].iter_mut().rfind(|item| item.verdict.is_change()) {
+            last.opens = Some(Gate::Prepared);
+            prepared = true;
+        }
+        let batch = workers.iter().position(|worker| *worker == name).map(|index| index / at_once);
+        for item in &mut chain.items {
+            match item.step.as_str() {
+                LAST_OF_SERVER => item.opens = Some(Gate::Served(name.clone())),
+                LAST => item.opens = Some(batch.map_or(Gate::Rolled(name.clone()), Gate::Batch)),
+                _ => {}
+            }
+        }
+    }
+    for chain in chains.iter_mut() {
+        let Owner::Node(name) = chain.owner.clone() else { continue };
+        let Some(first) = chain.items.iter().position(in_window) else { continue };
+        chain.items[first].waits.extend(prepared.then_some(Gate::Prepared));
+        // A control plane's servers have a turn of their own, before anybody's kubelet.
+        let mut kubelet = first;
+        if let Some(end) = chain.items.iter().position(|item| item.step.as_str() == LAST_OF_SERVER) {
+            chain.items[first].waits.extend(before(&serving, &name).map(Gate::Served));
+            kubelet = end + 1;
+        }
+        let turn = match workers.iter().position(|worker| *worker == name).map(|index| index / at_once) {
+            Some(0) => all_rolled.clone(),
+            Some(batch) => Some(Gate::Batch(batch - 1)),
+            None => {
+                let item = &mut chain.items[kubelet];
+                item.waits.extend(all_served.clone());
+                before(&rolled, &name).map(Gate::Rolled)
+            }
+        };
+        chain.items[kubelet].waits.extend(turn);
+    }
+    let mut ends: Vec<Gate> = all_served.into_iter().chain(all_rolled).collect();
+    ends.dedup();
+    ends.extend((0..workers.len().div_ceil(at_once)).map(Gate::Batch));
+    if ends.is_empty() && prepared {
+        ends.push(Gate::Prepared);
+    }
+    ends
+}
+
+/// Whether an item is one of a node's roll, and not of what comes before.
+fn in_window(item: &Item) -> bool {
+    let before = ["upgrade.fetch", "upgrade.backup"];
+    item.verdict.is_change() && item.step.as_str().starts_with("upgrade.") && !before.contains(&item.step.as_str())
+}

@@ -38,9 +38,13 @@ pub struct Upgrade {
     #[arg(long)]
     plan: bool,
 
-    /// Workers out of service at once: a number, or a share of all workers such as 25%
+    /// Workers out of service at once: a number, or a share of all such as 25%; never all of a zone that has others
     #[arg(long, value_name = "WORKERS", default_value = "1")]
     max_unavailable: MaxUnavailable,
+
+    /// Workers that may fail before no further batch is begun
+    #[arg(long, value_name = "WORKERS", default_value_t = 0)]
+    max_failed: usize,
 
     #[command(flatten)]
     drain: DrainOptions,
@@ -107,6 +111,7 @@ impl Upgrade {
             base: desired.input(survey),
             rolling: &rolling,
             max_unavailable: self.max_unavailable,
+            max_failed: self.max_failed,
             drain: self.drain.policy(),
         };
         Ok(plan::upgrade::build(&input).expect("the cluster lives"))

@@ -20,6 +20,8 @@ pub struct Plan {
     /// What a person should know though nothing is done about it: a node of the cluster that the inventory lacks, an
     /// unreachable worker.
     pub notices: Vec<Notice>,
+    /// How many workers of a roll may fail before no further batch is begun.
+    pub max_failed: usize,
 }
 
 /// Whose chain it is.

@@ -87,7 +87,7 @@ pub fn build(input: &Input) -> Plan {
         })
         .collect();
     chains.push(Chain { owner: Owner::Cluster, items: cluster_items(input, &chains) });
-    let mut plan = Plan { chains, notices: notices(input) };
+    let mut plan = Plan { chains, notices: notices(input), max_failed: 0 };
     gate(&mut plan, input, &leader);
     plan
 }

@@ -47,11 +47,13 @@ pub struct Leaving<'a> {
     pub terms: &'a Terms,
 }
 
-/// What of a staying node's steps another one's leaving can change: the local proxy.
+/// What of a staying node's steps another one's leaving can change: the local proxy, and taints: with the last worker gone
+/// control planes take its pods.
 pub fn staying_steps(mut steps: Vec<Step>) -> Vec<Step> {
     steps.retain(|step| match &step.kind {
         StepKind::File(file) => file.path == endpoint::CONFIG_PATH,
         StepKind::Service(service) => service.unit == endpoint::UNIT,
+        StepKind::Action(action) => *action == Action::NodeLabels,
         _ => false,
     });
     steps

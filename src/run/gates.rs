@@ -30,6 +30,8 @@ pub struct Gates {
     openers: Mutex<BTreeMap<Gate, usize>>,
     /// Chains whose preflight, and chains whose end, is still out.
     left: Mutex<Left>,
+    /// How many workers of a roll may still fail without ending it.
+    forgiven: Mutex<usize>,
 }
 
 struct Left {
@@ -54,7 +56,7 @@ impl Gates {
         }
         let nodes = plan.chains.iter().filter(|chain| chain.owner != Owner::Cluster).count();
         let left = Mutex::new(Left { preflight: nodes, nodes, failed: None });
-        let gates = Self { states, openers: Mutex::new(openers), left };
+        let gates = Self { states, openers: Mutex::new(openers), left, forgiven: Mutex::new(plan.max_failed) };
         if nodes == 0 {
             gates.open(&Gate::AllPreflightPassed);
             gates.open(&Gate::NodesSettled);
@@ -77,6 +79,14 @@ impl Gates {
     /// Fails a gate: whoever waits for it is blocked by this.
     pub fn fail(&self, gate: &Gate, blocker: Blocker) {
         self.set(gate, State::Failed(blocker));
+    }
+
+    /// Whether the failure of one who was to open this gate does not close it: one of the workers of a roll that may fail.
+    pub fn forgives(&self, gate: &Gate) -> bool {
+        let mut forgiven = self.forgiven.lock().expect("no holder panics");
+        let one_more = matches!(gate, Gate::Batch(_)) && *forgiven > 0;
+        *forgiven -= usize::from(one_more);
+        one_more
     }
 
     fn set(&self, gate: &Gate, to: State) {

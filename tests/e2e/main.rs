@@ -12,6 +12,7 @@ mod nodes;
 mod outages;
 mod refusals;
 mod secrets;
+mod unknown;
 mod upgrade;
 
 mod lab_cluster;

@@ -9,14 +9,12 @@ mod run;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::lab::{Lab, Shape, lab_command, long, until};
+use crate::lab::{Lab, long, until};
 use probers::Probers;
 use run::{Moment, Upgrade};
 
 const NODES: [&str; 5] = ["cp1", "cp2", "cp3", "w1", "w2"];
 const TO: &str = "1.31.13";
-/// Disks of a formed cluster, kept from one run to the next.
-const KEPT: &str = "e2e-formed-3-2";
 
 /// Where the upgrade is killed: once this step of this node is done (or, with a delay, so long after that).
 const KILLS: [(&str, &str, f64); 3] = [
@@ -45,7 +43,7 @@ const MORE_KILLS: [(&str, &str, f64); 12] = [
 #[test]
 #[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
 fn a_cluster_at_work_is_upgraded_through_kills() {
-    let lab = formed();
+    let lab = Lab::formed("upgrade");
     let path = lab.inventory();
     let before = fs::read_to_string(&path).expect("the lab has an inventory");
     what_has_no_way_is_refused(&lab);
@@ -80,7 +78,7 @@ fn what_fails_is_named_and_gone_on_with_after_repair() {
         println!("only with --long");
         return;
     }
-    let lab = formed();
+    let lab = Lab::formed("upgrade-fails");
     let inventory = lab.inventory().display().to_string();
     let refused = |words: &[&str]| {
         let outcome = upgrade(&lab, &["--to", TO]);
@@ -118,30 +116,6 @@ fn what_fails_is_named_and_gone_on_with_after_repair() {
     assert!(finished.ok(), "{finished}");
     let plan = lab.kbootstrap(&["plan", &inventory, "--exit-code"]);
     assert_eq!(plan.code, Some(0), "{}{}", plan.stdout, plan.stderr);
-}
-
-/// A formed cluster whose plan is empty, from kept disks where there are any. What they lack of the present program's
-/// playbook is put right.
-fn formed() -> Lab {
-    let list = lab_command(&["save", "--list"]).output().expect("tests/lab/lab runs").stdout;
-    let kept = String::from_utf8_lossy(&list).lines().any(|line| line.split_whitespace().next() == Some(KEPT));
-    let shape = Shape { restore: kept.then(|| KEPT.to_owned()), ..Shape::default() };
-    let lab = Lab::up("upgrade", shape);
-    let inventory = lab.inventory().display().to_string();
-    if kept {
-        until("the kept cluster is up again", Duration::from_secs(120), || {
-            lab.kbootstrap(&["status", &inventory]).code == Some(0)
-        });
-    }
-    let up = lab.kbootstrap(&["up", &inventory, "--yes"]);
-    assert!(up.ok(), "{up}");
-    if !kept {
-        lab.save(KEPT);
-        until("the saved cluster is up again", Duration::from_secs(120), || {
-            lab.kbootstrap(&["status", &inventory]).code == Some(0)
-        });
-    }
-    lab
 }
 
 fn upgrade(lab: &Lab, arguments: &[&str]) -> crate::lab::Outcome {

@@ -15,6 +15,7 @@ use crate::{
         label::LabelValue,
         live::Cluster,
         name::{Host, NodeName},
+        observe::Observation,
         plan::Notice,
     },
 };
@@ -93,6 +94,14 @@ impl Add {
                     .cause("there is no cluster yet to add it to")
                     .hint("write it into the inventory; `kbootstrap up` forms the cluster with it")
                     .into());
+            }
+            for node in &new {
+                if let Some(Observation::Unknown { error, .. }) = survey.observations.get(&node.name) {
+                    return Err(Error::new(format!("add node {}", node.name))
+                        .cause(format!("nothing is known of its machine: {error}"))
+                        .hint("nothing was changed, nor written into the inventory")
+                        .into());
+                }
             }
             survey.plan.notices.extend(new.iter().map(|node| Notice {
                 node: Some(node.name.clone()),

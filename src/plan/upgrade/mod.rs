@@ -44,6 +44,8 @@ pub struct Input<'a> {
     pub base: build::Input<'a>,
     pub rolling: &'a Rolling,
     pub max_unavailable: MaxUnavailable,
+    /// Workers that may fail before no further batch is begun.
+    pub max_failed: usize,
     pub drain: DrainPolicy,
 }
 
@@ -120,7 +122,7 @@ impl Roll<'_> {
         chains.push(Chain { owner: Owner::Cluster, items });
         let mut notices = build::notices(&self.input.base);
         notices.extend(checks::notices(self));
-        Plan { chains, notices }
+        Plan { chains, notices, max_failed: self.input.max_failed }
     }
 
     fn node_items(&self, name: &NodeName, versions: &checks::Versions) -> Vec<Item> {

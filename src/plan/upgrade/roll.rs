@@ -267,7 +267,8 @@ pub fn gate(roll: &Roll, chains: &mut [Chain]) -> Vec<Gate> {
     };
     let serving = with(chains, LAST_OF_SERVER);
     let (rolled, workers): (Vec<NodeName>, Vec<NodeName>) = with(chains, LAST).into_iter().partition(is_server);
-    let at_once = roll.input.max_unavailable.of(roll.spec.workers().count());
+    let batches = batches(roll, &workers);
+    let batch_of = |name: &NodeName| batches.iter().position(|batch| batch.contains(name));
     let before = |list: &[NodeName], name: &NodeName| -> Option<NodeName> {
         let index = list.iter().position(|other| other == name)?;
         list.get(index.checked_sub(1)?).cloned()
@@ -285,7 +286,7 @@ pub fn gate(roll: &Roll, chains: &mut [Chain]) -> Vec<Gate> {
             last.opens = Some(Gate::Prepared);
             prepared = true;
         }
-        let batch = workers.iter().position(|worker| *worker == name).map(|index| index / at_once);
+        let batch = batch_of(&name);
         for item in &mut chain.items {
             match item.step.as_str() {
                 LAST_OF_SERVER => item.opens = Some(Gate::Served(name.clone())),
@@ -304,7 +305,7 @@ pub fn gate(roll: &Roll, chains: &mut [Chain]) -> Vec<Gate> {
             chain.items[first].waits.extend(before(&serving, &name).map(Gate::Served));
             kubelet = end + 1;
         }
-        let turn = match workers.iter().position(|worker| *worker == name).map(|index| index / at_once) {
+        let turn = match batch_of(&name) {
             Some(0) => all_rolled.clone(),
             Some(batch) => Some(Gate::Batch(batch - 1)),
             None => {
@@ -317,11 +318,35 @@ pub fn gate(roll: &Roll, chains: &mut [Chain]) -> Vec<Gate> {
     }
     let mut ends: Vec<Gate> = all_served.into_iter().chain(all_rolled).collect();
     ends.dedup();
-    ends.extend((0..workers.len().div_ceil(at_once)).map(Gate::Batch));
+    ends.extend((0..batches.len()).map(Gate::Batch));
     if ends.is_empty() && prepared {
         ends.push(Gate::Prepared);
     }
     ends
+}
+
+/// Workers that are out of service at the same time, in their order: at most as many as is allowed, and, where there are
+/// others, never all of a zone (those without one are a zone, too) nor all of the cluster.
+fn batches(roll: &Roll, workers: &[NodeName]) -> Vec<Vec<NodeName>> {
+    let zone = |name: &NodeName| roll.spec.node(name).and_then(|node| node.zone.as_ref());
+    let all = roll.spec.workers().count();
+    let at_once = roll.input.max_unavailable.of(all).min(all.saturating_sub(1).max(1));
+    let mut left = workers.to_vec();
+    let mut batches = Vec::new();
+    while !left.is_empty() {
+        let mut batch: Vec<NodeName> = Vec::new();
+        left.retain(|worker| {
+            let size = roll.spec.workers().filter(|node| node.zone.as_ref() == zone(worker)).count();
+            let taken = batch.iter().filter(|other| zone(other) == zone(worker)).count();
+            let fits = batch.len() < at_once && (size == 1 || taken + 1 < size);
+            if fits {
+                batch.push(worker.clone());
+            }
+            !fits
+        });
+        batches.push(batch);
+    }
+    batches
 }
 
 /// Whether an item is one of a node's roll, and not of what comes before.

@@ -153,6 +153,7 @@ impl World {
             },
             rolling: &self.rolling,
             max_unavailable: self.max_unavailable,
+            max_failed: 0,
             drain: DrainPolicy { on_blocked: OnBlocked::Abort, delete_local_data: false, timeout_s: 60 },
         };
         build(&input).unwrap()
@@ -278,6 +279,28 @@ fn a_roll_that_died_is_gone_on_with() {
     // Who was left in between goes before the others.
     assert_eq!(waits(&plan, "w3"), [Gate::Rolled(name("cp3"))]);
     assert_eq!(waits(&plan, "w1"), [Gate::Batch(0)]);
+}
+
+#[test]
+fn a_batch_leaves_every_zone_a_worker() {
+    let mut world = World::new("1.31.13");
+    let zone = |world: &mut World, node: &str, zone: &str| {
+        let node = world.spec.nodes.iter_mut().find(|other| other.name.as_str() == node).unwrap();
+        node.zone = Some(zone.parse().unwrap());
+    };
+    world.max_unavailable = MaxUnavailable::Percent(100);
+    for (node, its) in [("w1", "a"), ("w2", "a"), ("w3", "b")] {
+        zone(&mut world, node, its);
+    }
+    let plan = world.plan();
+    assert_eq!(waits(&plan, "w1"), [Gate::Rolled(name("cp3"))]);
+    assert_eq!(waits(&plan, "w3"), [Gate::Rolled(name("cp3"))]);
+    assert_eq!(waits(&plan, "w2"), [Gate::Batch(0)]);
+    // A zone each: two of three go, as everything at once would be an outage.
+    zone(&mut world, "w2", "c");
+    let plan = world.plan();
+    assert_eq!(waits(&plan, "w2"), [Gate::Rolled(name("cp3"))]);
+    assert_eq!(waits(&plan, "w3"), [Gate::Batch(0)]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, stderr, stdin};
 use super::{Failure, Machines, survey::Desired};
 use crate::{
     error::{Error, ExitStatus},
-    inventory, kind,
+    inventory,
     model::{access::SudoMode, cluster::ClusterSpec, release::Release, secret::Secret},
     playbook::{self, Playbook},
 };
@@ -25,18 +25,18 @@ pub fn spec(machines: &Machines) -> Result<ClusterSpec, Failure> {
 /// The inventory or the playbook has problems, or a password is needed and can't be asked for.
 pub fn desired(machines: &Machines) -> Result<Desired, Failure> {
     let spec = spec(machines)?;
-    Ok(means(&spec, machines)?.desired(spec))
+    let mut desired = means(&spec, machines)?.desired(spec);
+    desired.rolls = true;
+    Ok(desired)
 }
 
-/// As [`desired`], in another version than the inventory's. Machines are also asked how far they are on the way there.
+/// As [`desired`], in another version than the inventory's.
 ///
 /// # Errors
 /// As [`desired`].
 pub fn desired_at(machines: &Machines, release: Release) -> Result<Desired, Failure> {
     let spec = ClusterSpec { release, ..spec(machines)? };
-    let mut desired = means(&spec, machines)?.desired(spec);
-    desired.more_reads.extend(kind::upgrade::reads());
-    Ok(desired)
+    Ok(means(&spec, machines)?.desired(spec))
 }
 
 /// What is needed besides a cluster to work on it: asked for once, however many clusters a command compares.

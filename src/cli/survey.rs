@@ -19,7 +19,7 @@ use crate::{
         node::NodeSpec,
         observe::{Observation, Read},
         plan::Plan,
-        rolling::Rolling,
+        rolling::{RollTerms, Rolling},
         secret::Secret,
         ssh::SshTarget,
         step::Step,
@@ -42,6 +42,8 @@ pub struct Desired {
     pub scope: Option<BTreeSet<NodeName>>,
     /// The node that is about to go: the API is asked of it last.
     pub leaving: Option<NodeName>,
+    /// Whether what can only be had node by node is planned so.
+    pub rolls: bool,
 }
 
 /// What one look brought.
@@ -65,7 +67,7 @@ impl Desired {
         let cluster_steps = plan::expand::cluster_steps(playbook, &spec);
         let targets =
             spec.nodes.iter().map(|node| (node.name.clone(), reach::target(node, accept_new, sudo))).collect();
-        let more_reads = Vec::new();
+        let more_reads = kind::upgrade::reads();
         Self {
             connector: reach::connector(),
             targets,
@@ -74,6 +76,7 @@ impl Desired {
             more_reads,
             scope: None,
             leaving: None,
+            rolls: false,
             spec,
         }
     }
@@ -106,7 +109,10 @@ impl Desired {
         let answer = kube::ask(Arc::clone(&api), admin_conf.as_ref(), &objects).await;
         let cluster = kube::classify(&self.sights(&observations), answer);
         let mut survey = Survey { observations, cluster, plan: Plan::default(), connections, admin_conf };
-        survey.plan = plan::build(&self.input(&survey));
+        survey.plan = match self.roll(&survey).await {
+            Some(roll) => roll,
+            None => plan::build(&self.input(&survey)),
+        };
         survey
     }
 
@@ -124,6 +130,17 @@ impl Desired {
     /// The nodes in scope, in the inventory's order.
     fn nodes(&self) -> impl Iterator<Item = &NodeSpec> {
         self.spec.nodes.iter().filter(|node| self.scope.as_ref().is_none_or(|scope| scope.contains(&node.name)))
+    }
+
+    /// The plan of a roll, where one is due.
+    async fn roll(&self, survey: &Survey) -> Option<Plan> {
+        let base = self.input(survey);
+        if !self.rolls || !plan::upgrade::is_due(&base) {
+            return None;
+        }
+        let rolling =
+            self.rolling(survey).await.inspect_err(|error| tracing::warn!("no roll is planned: {error}")).ok()?;
+        plan::upgrade::build(&plan::upgrade::Input { base, rolling: &rolling, terms: RollTerms::default() })
     }
 
     /// What a roll needs to know of the cluster besides.

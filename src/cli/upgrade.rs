@@ -18,7 +18,7 @@ use crate::{
         live::Cluster,
         plan::Plan,
         release::Release,
-        rolling::{MaxUnavailable, Rolling},
+        rolling::{MaxUnavailable, RollTerms, Rolling},
         version::KubeVersion,
     },
     plan,
@@ -110,9 +110,11 @@ impl Upgrade {
         let input = plan::upgrade::Input {
             base: desired.input(survey),
             rolling: &rolling,
-            max_unavailable: self.max_unavailable,
-            max_failed: self.max_failed,
-            drain: self.drain.policy(),
+            terms: RollTerms {
+                drain: self.drain.policy(),
+                max_unavailable: self.max_unavailable,
+                max_failed: self.max_failed,
+            },
         };
         Ok(plan::upgrade::build(&input).expect("the cluster lives"))
     }

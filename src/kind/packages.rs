@@ -3,7 +3,7 @@
 use super::{Context, apt, diff, op, time};
 use crate::{
     model::{
-        observe::{PackageSeen, Read},
+        observe::{PackageSeen, Read, Seen},
         plan::{Change, Verdict},
         step::{Package, PackageWish, Unless},
     },
@@ -89,6 +89,14 @@ pub fn judge_upgrade(wishes: &[PackageWish], context: &Context<'_>) -> Verdict {
     Verdict::Change(Change { diff, ops, disrupts })
 }
 
+/// Whether another version is wanted of a package that is there and belongs to the node's work: of the runtime, say.
+pub fn changes_installed(wishes: &[PackageWish], seen: &Seen) -> bool {
+    wishes.iter().filter(|wish| wish.hold).any(|wish| {
+        let found = seen.packages.get(&wish.package.name).and_then(|found| found.version.as_deref());
+        found.is_some_and(|version| !matches(&wish.package, version))
+    })
+}
+
 fn is_wanted(wish: &PackageWish, context: &Context<'_>) -> bool {
     match wish.unless {
         // Once it is installed it stays under our eyes: it may be what keeps the time.
@@ -122,13 +130,22 @@ fn upgrade_of_a_member(wanted: &[(&PackageWish, &PackageSeen)], context: &Contex
     })?;
     let shall = package.version.as_deref().unwrap_or_default();
     let bare = |version: &str| version.split('-').next().unwrap_or_default().to_owned();
-    Some(op::refused(
-        format!("cannot change {} of a node that has joined: found {version}, wanted {shall}", package.name),
-        format!(
+    let parsed = |version: &str| super::action::upgrade::package_version(version);
+    let hint = match (parsed(version), parsed(shall)) {
+        (Some(found), Some(wanted)) if found > wanted => {
+            format!(
+                "nothing is taken back: `kbootstrap upgrade INVENTORY --to {found}` goes on with an upgrade that has begun"
+            )
+        }
+        _ => format!(
             "`kbootstrap upgrade INVENTORY --to {}` rolls it node by node; else set the inventory's `kubernetes` to {}",
             bare(shall),
             bare(version)
         ),
+    };
+    Some(op::refused(
+        format!("cannot change {} of a node that has joined: found {version}, wanted {shall}", package.name),
+        hint,
     ))
 }
 

@@ -4,7 +4,12 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
-use super::{invalid::Invalid, name::NodeName, version::KubeVersion};
+use super::{
+    drain::{DrainPolicy, OnBlocked},
+    invalid::Invalid,
+    name::NodeName,
+    version::KubeVersion,
+};
 
 /// The part of a cluster's state that only a roll needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -54,6 +59,26 @@ pub struct Settle {
     pub control_planes: Vec<NodeName>,
     /// Looks in a row that must find everything right.
     pub looks: u32,
+}
+
+/// What somebody allows a roll to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RollTerms {
+    pub drain: DrainPolicy,
+    pub max_unavailable: MaxUnavailable,
+    /// Workers that may fail before no further batch is begun.
+    pub max_failed: usize,
+}
+
+impl Default for RollTerms {
+    /// One worker after the other, five minutes for each drain, nothing forced, and the first failure ends it.
+    fn default() -> Self {
+        Self {
+            drain: DrainPolicy { on_blocked: OnBlocked::Abort, delete_local_data: false, timeout_s: 300 },
+            max_unavailable: MaxUnavailable::Number(1),
+            max_failed: 0,
+        }
+    }
 }
 
 /// How many workers may be out of service at once: a number, or a share of all of them.

@@ -11,6 +11,8 @@ const AGNHOST_TAG: &str = "2.47";
 /// The images of a node: Kubernetes' own, pause first, then the network's, then the proof's.
 pub fn of(spec: &ClusterSpec, node: &NodeSpec) -> Vec<ImageRef> {
     let mut images = spec.release.images(&spec.image_repository, node.role);
+    let (ours, theirs) = (spec.release.etcd_image(&spec.image_repository), of_component(spec, Component::Etcd));
+    images.iter_mut().filter(|image| **image == ours).for_each(|image| *image = theirs.clone());
     images.extend(network::images(spec));
     images.push(proof(spec));
     images
@@ -19,9 +21,15 @@ pub fn of(spec: &ClusterSpec, node: &NodeSpec) -> Vec<ImageRef> {
 /// The image of a program that kubeadm runs as a static pod.
 pub fn of_component(spec: &ClusterSpec, component: Component) -> ImageRef {
     match component {
-        Component::Etcd => spec.release.etcd_image(&spec.image_repository),
+        Component::Etcd => spec.image_repository.image("etcd", etcd_tag(spec)),
         other => spec.image_repository.image(other.name(), &spec.kubernetes().tag()),
     }
+}
+
+/// The tag of etcd's image: the inventory's `etcd.local.imageTag` of `[override.cluster]`, else the release's own.
+pub fn etcd_tag(spec: &ClusterSpec) -> &str {
+    let local = spec.overrides.cluster.get("etcd").and_then(|etcd| etcd.get("local"));
+    local.and_then(|local| local.get("imageTag")?.as_str()).unwrap_or(spec.release.etcd)
 }
 
 /// The image of the proof's pods: agnhost, which Kubernetes' own tests use (2.47 with 1.30).

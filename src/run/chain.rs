@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{
     Run,
+    forecast::Forecast,
     gates::{Blocker, Gates},
     report::ChainReport,
 };
@@ -27,9 +28,10 @@ enum End {
 }
 
 /// Runs a chain to its end, told by events on the way.
-pub(super) async fn run(run: &Run, chain: &Chain, gates: &Gates) -> ChainReport {
+pub(super) async fn run(run: &Run, chain: &Chain, gates: &Gates, forecast: &Forecast) -> ChainReport {
     let began = Instant::now();
-    let mut walk = Walk { run, chain, gates, pending: Vec::new(), batches: 0, changed: 0, preflight_told: false };
+    let mut walk =
+        Walk { run, chain, gates, forecast, pending: Vec::new(), batches: 0, changed: 0, preflight_told: false };
     let end = walk.items().await;
     let outcome = walk.conclude(&end);
     let is_node = chain.owner != Owner::Cluster;
@@ -53,6 +55,7 @@ struct Walk<'a> {
     run: &'a Run,
     chain: &'a Chain,
     gates: &'a Gates,
+    forecast: &'a Forecast,
     /// Items whose ops wait to be sent as one batch.
     pending: Vec<&'a Item>,
     batches: usize,
@@ -102,6 +105,7 @@ impl<'a> Walk<'a> {
                 self.wait(item, gate).await?;
             }
         }
+        item.waits.iter().for_each(|gate| self.forecast.passed(gate));
         let change = match &item.verdict {
             Verdict::Change(change) => change,
             Verdict::Satisfied => {
@@ -356,7 +360,13 @@ impl<'a> Walk<'a> {
         match &item.opens {
             // Opened once the API has answered us, too.
             None | Some(Gate::ApiAnswers) => {}
-            Some(gate) => self.gates.open(gate),
+            Some(gate) => {
+                if let Some(text) = self.forecast.done(gate) {
+                    let owner = self.chain.owner.clone();
+                    self.run.events.send(Event::Remark { owner, step: item.step.clone(), text });
+                }
+                self.gates.open(gate);
+            }
         }
     }
 

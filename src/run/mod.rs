@@ -3,6 +3,7 @@
 pub mod account;
 mod chain;
 mod events;
+mod forecast;
 mod gates;
 pub mod history;
 pub mod journal;
@@ -26,6 +27,7 @@ use crate::{
         plan::{Owner, Plan},
     },
 };
+use forecast::Forecast;
 use gates::Gates;
 
 /// All that a run works with, made by the command.
@@ -45,7 +47,8 @@ impl Run {
     /// wait for it.
     pub async fn execute(&self) -> Report {
         let gates = Gates::of(&self.plan);
-        let chains = join_all(self.plan.chains.iter().map(|chain| chain::run(self, chain, &gates))).await;
+        let forecast = Forecast::of(&self.plan);
+        let chains = join_all(self.plan.chains.iter().map(|chain| chain::run(self, chain, &gates, &forecast))).await;
         let report = Report::new(chains, self.events.elapsed());
         let outcome = if report.failed() {
             Outcome::Failed

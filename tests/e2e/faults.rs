@@ -11,17 +11,10 @@ use serde_json::Value;
 use crate::lab::{
     Lab, Shape, long,
     running::{Running, is, is_boundary},
+    seed,
 };
 
 const FORMED: Duration = Duration::from_secs(600);
-
-/// The seed of this run, said so that a failure can be had again.
-fn seed() -> u64 {
-    let given = std::env::var("KBOOTSTRAP_TEST_SEED").ok().map(|text| text.parse().expect("a seed is a number"));
-    let seed = given.unwrap_or_else(rand::random::<u64>);
-    eprintln!("KBOOTSTRAP_TEST_SEED={seed}");
-    seed
-}
 
 fn up(lab: &Lab) -> Running {
     let inventory = lab.inventory().display().to_string();

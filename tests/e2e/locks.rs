@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::lab::{
-    Lab,
+    CONTROL_PLANES, Lab,
     running::{Running, is},
     until,
 };
@@ -43,7 +43,7 @@ fn is_locked(lab: &Lab, node: &str) -> bool {
 
 fn free_within(lab: &Lab, limit: Duration) -> Duration {
     let began = Instant::now();
-    for node in ["cp1", "cp2", "cp3"] {
+    for node in CONTROL_PLANES {
         until(&format!("the lock of {node} is free"), limit.saturating_sub(began.elapsed()), || !is_locked(lab, node));
     }
     began.elapsed()
@@ -92,11 +92,11 @@ fn two_operators_never_interleave() {
     make_work(&lab);
     let mut first = up(&lab, &[]);
     at_work(&mut first);
-    for node in ["cp1", "cp2", "cp3"] {
+    for node in CONTROL_PLANES {
         lab.cut_from(node, "lab");
     }
     println!("locks are free {:.1} s after the network", free_within(&lab, Duration::from_secs(20)).as_secs_f32());
-    for node in ["cp1", "cp2", "cp3"] {
+    for node in CONTROL_PLANES {
         lab.heal(node);
     }
     // It comes back without its locks, and must not go on as if it had them.

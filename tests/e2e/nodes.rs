@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use rand::{Rng, SeedableRng, rngs::StdRng};
+
 use crate::lab::probe::Prober;
 use crate::lab::running::{Running, is, is_boundary};
-use crate::lab::{Lab, long, until};
+use crate::lab::{CONTROL_PLANES, Lab, long, seed, until};
 
 #[test]
 #[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
@@ -22,6 +24,44 @@ fn nodes_come_and_go() {
     fleet.a_control_plane_leaves_and_comes_back_unnoticed();
     fleet.a_dead_control_plane_is_replaced();
     fleet.reset_leaves_bare_machines_and_up_forms_again();
+}
+
+/// The same through many kills and many rounds.
+#[test]
+#[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
+fn nodes_come_and_go_again_and_again() {
+    if !long() {
+        return;
+    }
+    let lab = Lab::formed("nodes-again");
+    let inventory = lab.inventory().display().to_string();
+    let fleet = Fleet { lab: &lab, inventory };
+    fleet.three_become_one_and_three_again();
+    for round in 0..5 {
+        println!("round {round}");
+        fleet.done(&["node", "remove", &fleet.inventory, "w2", "--yes"]);
+        fleet.done(&[
+            "node",
+            "add",
+            &fleet.inventory,
+            "--name",
+            "w2",
+            "--address",
+            "10.77.0.22",
+            "--zone",
+            "b",
+            "--yes",
+        ]);
+    }
+    fleet.plan_is_empty();
+    fleet.killed_on_the_way();
+    let reset = ["reset", &fleet.inventory, "--yes-delete", lab.cluster()];
+    for round in 0..3 {
+        println!("round {round}");
+        fleet.done(&reset);
+        fleet.done(&["up", &fleet.inventory, "--yes"]);
+    }
+    lab.assert_converged();
 }
 
 struct Fleet<'a> {
@@ -57,6 +97,63 @@ impl Fleet<'_> {
     fn voters(&self, node: &str) -> BTreeSet<String> {
         let list = self.lab.etcd_members(node);
         list.iter().filter(|member| member["isLearner"] != true).map(|member| member["name"].to_string()).collect()
+    }
+
+    /// The command ends well; its time is told.
+    #[track_caller]
+    fn done(&self, arguments: &[&str]) {
+        let began = Instant::now();
+        let outcome = self.lab.kbootstrap(arguments);
+        assert!(outcome.ok(), "{outcome}");
+        println!("  {}: {:.1} s", arguments[..2].join(" "), began.elapsed().as_secs_f64());
+    }
+
+    /// One by one down to a single member, and two at once up again, unnoticed.
+    fn three_become_one_and_three_again(&self) {
+        let prober = Prober::start(self.lab, "w1");
+        for node in ["cp3", "cp1"] {
+            self.done(&["node", "remove", &self.inventory, node, "--yes", "--delete-local-data"]);
+        }
+        assert_eq!(self.voters("cp2").len(), 1);
+        let last = self.lab.kbootstrap(&["node", "remove", &self.inventory, "cp2", "--yes"]).failure(1);
+        assert!(last.contains("it is the last one"), "{last}");
+        let add = ["node", "add", &self.inventory, "--role", "control-plane", "--yes"];
+        let both = ["--name", "cp3", "--address", "10.77.0.13", "--name", "cp1", "--address", "10.77.0.11"];
+        self.done(&[&add[..], &both].concat());
+        assert_eq!(self.voters("cp2").len(), 3);
+        prober.end_well(500);
+        self.plan_is_empty();
+    }
+
+    /// Each command is killed ten times on its way, and the last time let go.
+    fn killed_on_the_way(&self) {
+        let mut random = StdRng::seed_from_u64(seed());
+        let mut through = |arguments: &[&str], millis: u64| {
+            let mut kills = 0;
+            for _ in 0..10 {
+                let mut run = Running::start(self.lab, arguments);
+                let moment = Duration::from_millis(random.random_range(300..millis));
+                if run.until(moment, |event| event["event"] == "run-finished") {
+                    break;
+                }
+                run.kill();
+                kills += 1;
+            }
+            println!("  {} was killed {kills} times", arguments[..2].join(" "));
+            let last = self.lab.kbootstrap(arguments);
+            // A removal that was done has nobody left to remove.
+            let gone = arguments[1] == "remove" && last.code == Some(2) && last.stderr.contains("has such a node");
+            assert!(last.ok() || gone, "{last}");
+        };
+        through(&["node", "remove", &self.inventory, "w1", "--yes"], 3000);
+        through(
+            &["node", "add", &self.inventory, "--name", "w1", "--address", "10.77.0.21", "--zone", "a", "--yes"],
+            3000,
+        );
+        self.plan_is_empty();
+        through(&["node", "replace", &self.inventory, "cp3", "--yes", "--delete-local-data"], 6000);
+        self.plan_is_empty();
+        through(&["reset", &self.inventory, "--yes-delete", self.lab.cluster()], 1500);
     }
 
     /// Bad input ends with 2 and changes nothing.
@@ -126,7 +223,7 @@ impl Fleet<'_> {
         assert!(rules.contains("4711") && rules.contains("-A FORWARD -j MINE"), "{rules}");
         assert!(!rules.contains(":KUBE-") && !rules.contains(":FLANNEL-") && !rules.contains(":CNI-"), "{rules}");
         let left = "sudo cat /etc/cni/net.d/99-mine.conf.off /etc/sysctl.d/50-mine.conf; ls -d /etc/kbootstrap /etc/kubernetes \
-                    /var/lib/kbootstrap/cluster.toml /sys/class/net/cni0 /sys/class/net/flannel.1 2> /dev/null; \
+                    /var/lib/kbootstrap/cluster.toml 2> /dev/null; ip -br link | grep -E 'cni0|flannel'; \
                     apt-mark showhold; grep -c kbootstrap /etc/hosts; true";
         assert_eq!(self.lab.ssh("w1", left).success(), "mine\nmine\n0");
         self.plan_is_empty();
@@ -164,7 +261,8 @@ impl Fleet<'_> {
             .collect();
         run.end(Duration::from_secs(60)).with(0);
         println!("w1 came in {:.1} s", began.elapsed().as_secs_f64());
-        assert_eq!(touched, BTreeSet::from(["cluster".to_owned(), "w1".to_owned()]), "who was worked on");
+        // The killed runs may have left nothing to do on w1 itself.
+        assert!(touched.is_subset(&BTreeSet::from(["cluster".to_owned(), "w1".to_owned()])), "{touched:?}");
         self.plan_is_empty();
     }
 
@@ -176,9 +274,6 @@ impl Fleet<'_> {
         assert!(removed.ok(), "{removed}");
         println!("cp2 left in {:.1} s", began.elapsed().as_secs_f64());
         assert_eq!(self.voters("cp1").len(), 2);
-        let probes = prober.end();
-        println!("while cp2 left: {probes:?}");
-        assert_eq!(probes.failed, 0, "{probes:?}");
         // From two everything goes on: nothing to do, and one more makes it three.
         let plan = self.lab.kbootstrap(&["plan", &self.inventory, "--exit-code"]);
         assert!(plan.ok() && plan.stdout.contains("2 control planes"), "{plan}");
@@ -189,32 +284,49 @@ impl Fleet<'_> {
         assert!(added.ok(), "{added}");
         println!("cp2 came in {:.1} s", began.elapsed().as_secs_f64());
         assert_eq!(self.voters("cp1").len(), 3);
+        prober.end_well(500);
         self.plan_is_empty();
     }
 
-    /// The power of a control plane is off for ever; a bare machine has its name and address.
+    /// The power of a control plane, the one that leads etcd, is off for ever; a bare machine has its name and address.
     fn a_dead_control_plane_is_replaced(&self) {
-        let address = self.address("cp3");
-        let before = self.lab.etcd_members("cp1");
-        let dead = before.iter().find(|member| member["name"] == "cp3").expect("cp3 is a member")["ID"].clone();
-        self.lab.kill("cp3");
-        let quorum = self.lab.kbootstrap(&["node", "remove", &self.inventory, "cp2", "--yes"]).failure(1);
-        assert!(quorum.contains("2 of 3 voters healthy; removing cp2 leaves 1 of 2"), "{quorum}");
-        let silent = self.lab.kbootstrap(&["node", "remove", &self.inventory, "cp3", "--yes"]).failure(1);
-        assert!(silent.contains("does not answer") && silent.contains("--dead"), "{silent}");
-        until("the cluster misses cp3", Duration::from_secs(90), || {
-            self.lab.kubectl("cp1", "get node cp3 --no-headers").stdout.contains("NotReady")
+        let victim = self.leader();
+        let others: Vec<&str> = CONTROL_PLANES.into_iter().filter(|node| *node != victim).collect();
+        let (witness, other) = (others[0], others[1]);
+        let address = self.address(victim);
+        let before = self.lab.etcd_members(witness);
+        let dead = before.iter().find(|member| member["name"] == victim).expect("a member")["ID"].clone();
+        self.lab.kill(victim);
+        until("another leads", Duration::from_secs(30), || {
+            self.lab.etcd_status(witness)["leader"]
+                .as_str()
+                .is_some_and(|leader| Some(leader) != dead.as_str() && leader != "0")
         });
-        self.lab.wipe("cp3");
+        let quorum = self.lab.kbootstrap(&["node", "remove", &self.inventory, other, "--yes"]).failure(1);
+        assert!(quorum.contains(&format!("2 of 3 voters healthy; removing {other} leaves 1 of 2")), "{quorum}");
+        let silent = self.lab.kbootstrap(&["node", "remove", &self.inventory, victim, "--yes"]).failure(1);
+        assert!(silent.contains("does not answer") && silent.contains("--dead"), "{silent}");
+        until("the cluster misses it", Duration::from_secs(90), || {
+            self.lab.kubectl(witness, &format!("get node {victim} --no-headers")).stdout.contains("NotReady")
+        });
+        self.lab.wipe(victim);
         let began = Instant::now();
-        let replaced = self.lab.kbootstrap(&["node", "replace", &self.inventory, "cp3", "--dead", "--yes"]);
+        let replaced = self.lab.kbootstrap(&["node", "replace", &self.inventory, victim, "--dead", "--yes"]);
         assert!(replaced.ok(), "{replaced}");
-        println!("cp3 was replaced in {:.1} s", began.elapsed().as_secs_f64());
-        let after = self.lab.etcd_members("cp1");
+        println!("{victim}, which led etcd, was replaced in {:.1} s", began.elapsed().as_secs_f64());
+        let after = self.lab.etcd_members(witness);
         assert_eq!(after.len(), 3);
         assert!(after.iter().all(|member| member["ID"] != dead && member["isLearner"] != true), "{after:?}");
-        assert_eq!(self.address("cp3"), address);
+        assert_eq!(self.address(victim), address);
         self.plan_is_empty();
+    }
+
+    /// The control plane that leads etcd.
+    fn leader(&self) -> &'static str {
+        let leader = self.lab.etcd_status("cp1")["leader"].clone();
+        let members = self.lab.etcd_members("cp1");
+        let found = members.iter().find(|member| member["ID"] == leader).expect("the leader is a member");
+        CONTROL_PLANES.into_iter().find(|node| found["name"] == *node).expect("a control plane")
     }
 
     /// Killed on the way, run again, run a third time; and the machines are as good as new.

@@ -27,41 +27,82 @@ fn drop_connections(lab: &Lab, node: &str) {
     lab.lab("enter", &[node, "pkill", "-9", "-f", "^sshd: ubuntu"]);
 }
 
-/// Connections lost, and a network that is away for 40 s, while apt and init are at work: the same run goes on to its end.
-/// Then a node without power in the midst of its join, which a second run finishes.
+/// What happens to a node in the midst of an op.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Fault {
+    /// Its connections are lost, and new ones work.
+    Dropped,
+    /// Its network is away for 40 s.
+    Cut,
+    /// Its power is off for 10 s.
+    Power,
+}
+
+/// Where it happens: apt, init and join.
+const MOMENTS: [(&str, &str); 3] = [("w1", "packages.install"), ("cp1", "kubernetes.init"), ("cp3", "kubernetes.join")];
+
+/// One run with these faults at these moments. Lost connections fail nothing; a node that lost its power fails alone, init
+/// excepted, without which there is no cluster to join; the same command again converges.
+fn formed_through(lab: &Lab, faults: [Fault; 3]) {
+    println!("faults: {faults:?}");
+    // The disk of the other worker is full before its packages come.
+    lab.fill("w2");
+    let mut run = up(lab);
+    let failures = std::thread::scope(|scope| {
+        for ((node, step), fault) in MOMENTS.into_iter().zip(faults) {
+            if !run.until(RUN, |event| is(event, "op-started", node, step) || event["event"] == "run-finished")
+                || run.seen.last().is_some_and(|event| event["event"] == "run-finished")
+            {
+                break;
+            }
+            scope.spawn(move || match fault {
+                Fault::Dropped => drop_connections(lab, node),
+                Fault::Cut => {
+                    lab.cut_from(node, "lab");
+                    std::thread::sleep(Duration::from_secs(40));
+                    lab.heal(node);
+                }
+                Fault::Power => {
+                    lab.kill(node);
+                    std::thread::sleep(Duration::from_secs(10));
+                    lab.start(node);
+                }
+            });
+        }
+        let began = Instant::now();
+        let (code, failures) = finish(run);
+        println!("ended with {code:?} {:.0} s after the last fault", began.elapsed().as_secs_f32());
+        assert!(matches!(code, Some(1 | 4)), "w2 has no room");
+        failures
+    });
+    assert!(failures.iter().any(|failure| failure.starts_with("w2 ")), "{failures:?}");
+    for ((node, step), fault) in MOMENTS.into_iter().zip(faults) {
+        let failed = failures.iter().any(|failure| failure.starts_with(&format!("{node} {step}")));
+        assert!(!failed || fault == Fault::Power, "{node} {fault:?}: {failures:?}");
+    }
+    lab.unfill("w2");
+    up(lab).end(RUN).with(0);
+    lab.assert_converged();
+}
+
+/// Connections lost, a network that is away for 40 s and a node without power, while apt, init and join are at work.
 #[test]
 #[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
 fn a_lost_connection_ends_nothing_and_a_lost_node_only_itself() {
     let lab = Lab::up("outages", Shape::of(3, 2));
-    let mut run = up(&lab);
-    reached(&mut run, "op-started", "w1", "packages.install");
-    lab.cut_from("w1", "lab");
-    let cut = Instant::now();
-    // The disk of the other worker is full before its packages come.
-    lab.fill("w2");
-    reached(&mut run, "op-started", "cp1", "kubernetes.init");
-    drop_connections(&lab, "cp1");
-    std::thread::sleep(Duration::from_secs(40).saturating_sub(cut.elapsed()));
-    lab.heal("w1");
-    reached(&mut run, "op-started", "cp3", "kubernetes.join");
-    lab.kill("cp3");
-    let began = Instant::now();
-    // The node comes back, without what was at work on it.
-    std::thread::sleep(Duration::from_secs(10));
-    lab.start("cp3");
-    let failures = finish(run, 4);
-    println!("ended {:.0} s after cp3 lost its power", began.elapsed().as_secs_f32());
-    assert!(failures.iter().any(|failure| failure.starts_with("cp3 kubernetes.join")), "{failures:?}");
-    assert!(failures.iter().any(|failure| failure.starts_with("w2 ")), "{failures:?}");
-    assert!(!failures.iter().any(|failure| failure.starts_with("w1 ") || failure.starts_with("cp1 ")), "{failures:?}");
-    lab.unfill("w2");
-    up(&lab).end(RUN).with(0);
-    lab.assert_converged();
+    let mut faults = [Fault::Cut, Fault::Dropped, Fault::Power];
+    for round in 0..if long() { 3 } else { 1 } {
+        if round > 0 {
+            lab.nodes().iter().for_each(|node| lab.wipe(node));
+        }
+        formed_through(&lab, faults);
+        faults.rotate_right(1);
+    }
 }
 
-/// The run's end, and what failed: `node step: cause`.
+/// How the run ended, and what failed: `node step: cause`.
 #[track_caller]
-fn finish(mut run: Running, code: i32) -> Vec<String> {
+fn finish(mut run: Running) -> (Option<i32>, Vec<String>) {
     run.until(RUN, |event| event["event"] == "run-finished");
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let failures: Vec<String> = run
@@ -82,8 +123,7 @@ fn finish(mut run: Running, code: i32) -> Vec<String> {
         })
         .collect();
     println!("failed: {failures:#?}");
-    run.end(Duration::from_secs(60)).with(code);
-    failures
+    (run.end(Duration::from_secs(60)).code, failures)
 }
 
 /// A node that hangs, and a registry that takes connections and never answers: bounded time, and the others are done.
@@ -102,8 +142,9 @@ fn what_hangs_is_given_up_and_the_others_are_done() {
     reached(&mut run, "op-started", "w1", "packages.install");
     lab.pause("w1");
     let began = Instant::now();
-    let failures = finish(run, 4);
+    let (code, failures) = finish(run);
     println!("ended {:.0} s after w1 froze", began.elapsed().as_secs_f32());
+    assert_eq!(code, Some(4), "the others are done");
     assert!(failures.iter().any(|failure| failure.starts_with("w1 packages.install")), "{failures:?}");
     lab.resume("w1");
     lab.ssh("w2", "sudo sed -i /127.0.0.9/d /etc/hosts").success();

@@ -4,15 +4,13 @@
 use std::time::{Duration, Instant};
 
 use crate::lab::{
-    Lab, Shape, long,
+    CONTROL_PLANES, Lab, Shape, long,
     running::{Running, is},
 };
 
 const RUN: Duration = Duration::from_secs(480);
 /// Longest that a refusal may take: a cluster that may be starting is looked at for a minute.
 const REFUSED: Duration = Duration::from_secs(150);
-
-const CONTROL_PLANES: [&str; 3] = ["cp1", "cp2", "cp3"];
 
 fn up(lab: &Lab) -> Running {
     let inventory = lab.inventory().display().to_string();

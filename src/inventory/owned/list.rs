@@ -64,7 +64,6 @@ pub const OWNED: &[Owned] = &[
     own("cluster", &["etcd", "external"], Reason("kbootstrap looks after etcd")),
     own("cluster", &["etcd", "local", "dataDir"], FOLDERS),
     own("cluster", &["etcd", "local", "imageRepository"], Key("cluster.image-repository")),
-    own("cluster", &["etcd", "local", "imageTag"], VERSION),
     own("cluster", &["encryptionAlgorithm"], Reason("kbootstrap makes the authorities' keys")),
     own("kubelet", &["apiVersion"], VERSION),
     own("kubelet", &["kind"], VERSION),

@@ -8,7 +8,7 @@ use crate::{
     model::{
         cluster::ClusterSpec,
         live::Live,
-        op::ClusterOp,
+        op::{ClusterOp, Op},
         plan::Verdict,
         subset::{Difference, differences},
     },
@@ -79,6 +79,19 @@ pub fn judge(spec: &ClusterSpec, live: Option<&Live>) -> Verdict {
     }
     let call = ClusterOp::Apply { set: "kubeadm's configuration".to_owned(), yaml: render::documents(&objects) };
     op::change(diff, vec![cluster_op("cluster.apply", "apply kubeadm's configuration", call, 60)])
+}
+
+/// Puts another image of etcd into kubeadm's configuration, from which `kubeadm upgrade` takes it; absent where it is there.
+pub fn wanted_etcd_image(spec: &ClusterSpec, live: &Live) -> Option<Op> {
+    let found = live.kubeadm_config.as_ref()?;
+    let wanted = render::kubeadm::cluster(spec).pointer("/etcd/local/imageTag")?.clone();
+    if found.pointer("/etcd/local/imageTag") == Some(&wanted) {
+        return None;
+    }
+    let config = merged(found, &json!({"etcd": {"local": {"imageTag": wanted}}}));
+    let yaml = render::documents(&[config_map("kubeadm-config", "ClusterConfiguration", &config)]);
+    let call = ClusterOp::Apply { set: "kubeadm's configuration".to_owned(), yaml };
+    Some(cluster_op("cluster.apply", "write the image of etcd into kubeadm's configuration", call, 60))
 }
 
 /// kubeadm gives each API server its own name besides those of the list, so that control planes that come and go need no

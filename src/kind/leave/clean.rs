@@ -59,7 +59,7 @@ for kb_path in {with_lines}; do
   if grep -qs '^# BEGIN kbootstrap ' "$kb_path"; then echo "lines in $kb_path"; fi
 done
 for kb_link in {links}; do
-  if [ -e "/sys/class/net/$kb_link" ]; then echo "link $kb_link"; fi
+  if ip link show dev "$kb_link" > /dev/null 2>&1; then echo "link $kb_link"; fi
 done
 if [ -e /run/systemd/units/invocation:{unit} ]; then echo 'unit {unit}'; fi
 apt-mark showhold {held} 2> /dev/null | sed 's/^/hold on /'
@@ -95,7 +95,7 @@ pub fn script(spec: &ClusterSpec, purge: bool) -> String {
 trap 'rm -rf "$kb_work"' EXIT
 systemctl -q disable --now {unit} 2> /dev/null || :
 for kb_link in {links}; do
-  if [ -e "/sys/class/net/$kb_link" ]; then ip link delete "$kb_link"; fi
+  if ip link show dev "$kb_link" > /dev/null 2>&1; then ip link delete dev "$kb_link"; fi
 done
 {routes}
 {rules}

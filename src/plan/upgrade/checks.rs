@@ -181,7 +181,7 @@ fn members(roll: &Roll) -> Reason {
 
 /// Told before anything is changed, rather than by the first drain.
 fn local_data(roll: &Roll) -> Reason {
-    if roll.input.drain.delete_local_data {
+    if roll.input.terms.drain.delete_local_data {
         return None;
     }
     let rolled = |name: &NodeName| roll.stage(name).is_some_and(|stage| !stage.is_done());

@@ -26,14 +26,14 @@ use crate::{
     kind::{self, Context, upgrade::Stage},
     model::{
         cluster::ClusterSpec,
-        drain::DrainPolicy,
         facts::Facts,
         live::{Cluster, Live},
         name::NodeName,
+        node::NodeSpec,
         observe::{Observation, Seen},
         plan::{Chain, Gate, Item, Owner, Plan, Refusal, Verdict},
-        rolling::{MaxUnavailable, Rolling},
-        step::{Step, StepId},
+        rolling::{RollTerms, Rolling},
+        step::{Step, StepId, StepKind},
         version::KubeVersion,
     },
 };
@@ -43,10 +43,7 @@ pub struct Input<'a> {
     /// What `up` is planned from, the wanted version in its spec.
     pub base: build::Input<'a>,
     pub rolling: &'a Rolling,
-    pub max_unavailable: MaxUnavailable,
-    /// Workers that may fail before no further batch is begun.
-    pub max_failed: usize,
-    pub drain: DrainPolicy,
+    pub terms: RollTerms,
 }
 
 /// What is known of each node of the cluster.
@@ -69,13 +66,10 @@ struct Roll<'a> {
 pub fn build(input: &Input) -> Option<Plan> {
     let Cluster::Live(live) = input.base.cluster else { return None };
     let spec = input.base.spec;
-    let version = spec.kubernetes();
     let seen = build::facts(input.base.observations);
     let known = |(name, observation): (&NodeName, &'_ Observation)| {
         let Observation::Seen(seen) = observation else { return None };
-        let control_plane = spec.node(name)?.is_control_plane();
-        let stage = kind::upgrade::stage(name, control_plane, seen, live, version);
-        Some((name.clone(), stage))
+        Some((name.clone(), kind::upgrade::stage(spec, spec.node(name)?, seen, live)))
     };
     let stages: BTreeMap<NodeName, Stage> = input.base.observations.iter().filter_map(known).collect();
     let nodes = input
@@ -96,6 +90,30 @@ pub fn build(input: &Input) -> Option<Plan> {
         bearings: build::bearings(spec, input.base.cluster, input.base.observations),
     };
     Some(roll.plan())
+}
+
+/// Whether what is wanted can only be had node by node: a newer version of Kubernetes, of etcd or of the runtime, on a
+/// cluster all of whose nodes are there and have joined. One that is half taken to a newer version than is wanted is not
+/// gone on with so: that is to be said.
+pub fn is_due(input: &build::Input) -> bool {
+    let Cluster::Live(live) = input.cluster else { return false };
+    let spec = input.spec;
+    let joined = |node: &NodeSpec| match input.observations.get(&node.name) {
+        Some(Observation::Seen(seen)) => live.nodes.contains_key(&node.name).then_some(seen),
+        Some(Observation::Unknown { .. }) | None => None,
+    };
+    let Some(all) = spec.nodes.iter().map(|node| Some((node, joined(node)?))).collect::<Option<Vec<_>>>() else {
+        return false;
+    };
+    let newer = all.iter().any(|(_, seen)| kind::upgrade::is_beyond(seen, spec.kubernetes()));
+    !newer
+        && all.iter().any(|(node, seen)| {
+            let runtime = input.steps[&node.name].iter().any(|step| match &step.kind {
+                StepKind::Packages(wishes) => kind::upgrade::changes_installed(wishes, seen),
+                _ => false,
+            });
+            runtime || !kind::upgrade::stage(spec, node, seen, live).is_done()
+        })
 }
 
 impl Roll<'_> {
@@ -122,7 +140,7 @@ impl Roll<'_> {
         chains.push(Chain { owner: Owner::Cluster, items });
         let mut notices = build::notices(&self.input.base);
         notices.extend(checks::notices(self));
-        Plan { chains, notices, max_failed: self.input.max_failed }
+        Plan { chains, notices, max_failed: self.input.terms.max_failed }
     }
 
     fn node_items(&self, name: &NodeName, versions: &checks::Versions) -> Vec<Item> {
@@ -179,7 +197,6 @@ fn checked(refusal: Option<(String, String)>) -> Verdict {
 
 /// Whether a playbook's step is one that brings something beforehand, without disturbing what runs.
 fn is_preparation(step: &Step) -> bool {
-    use crate::model::step::StepKind;
     matches!(step.kind, StepKind::Assert(_) | StepKind::Probe(_) | StepKind::Repository(_) | StepKind::Images(_))
 }
 

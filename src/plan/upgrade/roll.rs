@@ -3,7 +3,7 @@
 use super::{Roll, is_preparation, item};
 use crate::{
     kind::{
-        Context,
+        self, Context,
         upgrade::{self, Stage, Verb},
     },
     model::{
@@ -37,6 +37,7 @@ pub fn items(roll: &Roll, steps: &[Step], context: &Context<'_>, stage: &Stage, 
     let judged = build::node_items(steps, context);
     let fitting: Vec<&Step> = steps.iter().filter(|step| step.only.fits(&context.seen.facts.os)).collect();
     let (mut before, mut inside) = (Vec::new(), Vec::new());
+    let mut disturbs = false;
     for (step, mut item) in fitting.into_iter().zip(judged) {
         match &step.kind {
             StepKind::Packages(wishes) => item.verdict = upgrade::install(wishes, context),
@@ -50,26 +51,34 @@ pub fn items(roll: &Roll, steps: &[Step], context: &Context<'_>, stage: &Stage, 
         }
         if let Verdict::Change(change) = &mut item.verdict {
             // It happens while the node is drained; the drain is what disrupts.
-            change.disrupts = None;
+            disturbs |= change.disrupts.take().is_some();
         }
         if is_preparation(step) { before.push(item) } else { inside.push(item) }
     }
-    let differs = inside.iter().any(|item| item.verdict.is_change());
     let cordoned = roll.live.nodes.get(&context.node.name).is_some_and(|node| node.cordoned);
     if !stage.is_done() {
         before.insert(0, probe(context));
+        if context.node.is_control_plane() {
+            let outlive = Verdict::Probe(vec![upgrade::outlive()]);
+            before.insert(1, item("upgrade.certificates", "certificates outlive it", outlive));
+        }
         before.push(fetch(context, stage));
+        if context.node.is_control_plane() && !stage.kubeadm {
+            let ops = vec![upgrade::try_flags(context)];
+            let change = Verdict::Change(Change { diff: vec![], ops, disrupts: None });
+            before.push(item("upgrade.flags", "the new programs take their flags", change));
+        }
         // Once anything of the cluster is of the new version, a backup of before can't be had any more.
         if context.node.is_control_plane() && !any_begun(roll) {
             before.push(backup(context, from));
         }
     }
     let mut all = before;
-    if stage.is_done() && !differs && !cordoned {
+    if stage.is_done() && !disturbs && !cordoned {
         all.extend(inside);
         return all;
     }
-    all.extend(window(roll, context, stage, inside));
+    all.extend(window(roll, context, stage, inside, disturbs));
     all
 }
 
@@ -80,19 +89,18 @@ fn any_begun(roll: &Roll) -> bool {
 /// What is done to a node while the roll is at it: on a control plane first its servers, and, once those of all are
 /// of the new version, its kubelet. A kubelet must never be newer than an API server that it asks: that of 1.31 asks for
 /// services by a field that API servers of 1.30 do not know, and starts no container until it has them.
-fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>) -> Vec<Item> {
+fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>, disturbs: bool) -> Vec<Item> {
     let node = Rolled { roll, node: context.node };
     let mut items = Vec::new();
     let control_plane = context.node.is_control_plane();
     if control_plane && !stage.kubeadm {
         node.add(&mut items, "upgrade.kubeadm-package", "kubeadm's package", vec![upgrade::kubeadm_package(context)]);
+        let verb = verb(roll, &context.node.name);
+        if let (Verb::Apply, Some(op)) = (verb, kind::wanted_etcd_image(roll.spec, roll.live)) {
+            node.add(&mut items, "upgrade.etcd-image", "the image of etcd in kubeadm's configuration", vec![op]);
+        }
         node.away(&mut items, "server-");
-        node.add(
-            &mut items,
-            "upgrade.kubeadm",
-            "kubeadm upgrade",
-            vec![upgrade::upgrade(verb(roll, &context.node.name), context)],
-        );
+        node.add(&mut items, "upgrade.kubeadm", "kubeadm upgrade", vec![upgrade::upgrade(verb, context)]);
         node.add(
             &mut items,
             "upgrade.server-settled",
@@ -101,8 +109,7 @@ fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>) 
         );
         node.back(&mut items, LAST_OF_SERVER);
     }
-    let differs = inside.iter().any(|item| item.verdict.is_change());
-    let drains = !stage.is_done() || differs;
+    let drains = !stage.is_done() || disturbs;
     if !control_plane && !stage.kubeadm {
         node.add(&mut items, "upgrade.kubeadm-package", "kubeadm's package", vec![upgrade::kubeadm_package(context)]);
         node.add(&mut items, "upgrade.kubeadm", "kubeadm upgrade", vec![upgrade::upgrade(Verb::Node, context)]);
@@ -188,7 +195,7 @@ impl Rolled<'_> {
     }
 
     fn drain(&self, items: &mut Vec<Item>) {
-        let (node, policy) = (self.node.name.clone(), &self.roll.input.drain);
+        let (node, policy) = (self.node.name.clone(), &self.roll.input.terms.drain);
         let cordon = ClusterOp::Cordon { node: node.clone() };
         let drain = ClusterOp::Drain {
             node: node.clone(),
@@ -330,7 +337,7 @@ pub fn gate(roll: &Roll, chains: &mut [Chain]) -> Vec<Gate> {
 fn batches(roll: &Roll, workers: &[NodeName]) -> Vec<Vec<NodeName>> {
     let zone = |name: &NodeName| roll.spec.node(name).and_then(|node| node.zone.as_ref());
     let all = roll.spec.workers().count();
-    let at_once = roll.input.max_unavailable.of(all).min(all.saturating_sub(1).max(1));
+    let at_once = roll.input.terms.max_unavailable.of(all).min(all.saturating_sub(1).max(1));
     let mut left = workers.to_vec();
     let mut batches = Vec::new();
     while !left.is_empty() {
@@ -351,6 +358,6 @@ fn batches(roll: &Roll, workers: &[NodeName]) -> Vec<Vec<NodeName>> {
 
 /// Whether an item is one of a node's roll, and not of what comes before.
 fn in_window(item: &Item) -> bool {
-    let before = ["upgrade.fetch", "upgrade.backup"];
+    let before = ["upgrade.fetch", "upgrade.flags", "upgrade.backup"];
     item.verdict.is_change() && item.step.as_str().starts_with("upgrade.") && !before.contains(&item.step.as_str())
 }

@@ -4,7 +4,6 @@ use super::*;
 use crate::{
     model::{
         cluster::NodeSpec,
-        drain::{DrainPolicy, OnBlocked},
         facts::{Disk, Etcd, EtcdMember},
         live::{LiveNode, PodSeen},
         name::ClusterName,
@@ -12,7 +11,7 @@ use crate::{
         observe::{FileSeen, PackageSeen},
         op::{ClusterOp, Work},
         release::Release,
-        rolling::Budget,
+        rolling::{Budget, MaxUnavailable},
     },
     plan::expand,
     playbook,
@@ -152,9 +151,7 @@ impl World {
                 cluster: &Cluster::Live(Box::new(self.live.clone())),
             },
             rolling: &self.rolling,
-            max_unavailable: self.max_unavailable,
-            max_failed: 0,
-            drain: DrainPolicy { on_blocked: OnBlocked::Abort, delete_local_data: false, timeout_s: 60 },
+            terms: RollTerms { max_unavailable: self.max_unavailable, ..RollTerms::default() },
         };
         build(&input).unwrap()
     }
@@ -197,6 +194,7 @@ fn a_whole_roll_has_its_order() {
             "packages.repository",
             "runtime.images",
             "upgrade.fetch",
+            "upgrade.flags",
             "upgrade.backup",
             "upgrade.kubeadm-package",
             "upgrade.server-others",
@@ -254,7 +252,7 @@ fn a_roll_that_died_is_gone_on_with() {
     let of_roll = |node: &str| -> Vec<String> {
         changes(&plan, node)
             .into_iter()
-            .filter(|step| step.starts_with("upgrade.") && step != "upgrade.fetch")
+            .filter(|step| step.starts_with("upgrade.") && !["upgrade.fetch", "upgrade.flags"].contains(&step.as_str()))
             .collect()
     };
     assert_eq!(of_roll("cp1"), none);

@@ -14,11 +14,21 @@ impl Lab {
 
     /// Members of etcd by the word of a node's own.
     pub fn etcd_members(&self, node: &str) -> Vec<Value> {
-        let ask = "sudo curl -fsS --cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/etcd/server.crt \
-                   --key /etc/kubernetes/pki/etcd/server.key -d '{}' https://127.0.0.1:2379/v3/cluster/member/list";
-        let text = self.ssh(node, ask).success();
-        let answer: Value = serde_json::from_str(&text).expect("etcd answers with JSON");
-        answer["members"].as_array().expect("members").clone()
+        self.ask_etcd(node, "cluster/member/list")["members"].as_array().expect("members").clone()
+    }
+
+    /// What a node's member of etcd says of itself: `leader`, `raftTerm` and so on.
+    pub fn etcd_status(&self, node: &str) -> Value {
+        self.ask_etcd(node, "maintenance/status")
+    }
+
+    fn ask_etcd(&self, node: &str, what: &str) -> Value {
+        let ask = format!(
+            "sudo curl -fsS --cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/etcd/server.crt \
+             --key /etc/kubernetes/pki/etcd/server.key -d '{{}}' https://127.0.0.1:2379/v3/{what}"
+        );
+        let text = self.ssh(node, &ask).success();
+        serde_json::from_str(&text).expect("etcd answers with JSON")
     }
 
     /// The law of convergence: every node Ready, each control plane a voter and no learner, no unit of ours left at work,

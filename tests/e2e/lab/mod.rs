@@ -32,6 +32,9 @@ fn id() -> &'static str {
     ID.get_or_init(|| std::env::var("KBOOTSTRAP_TEST_LAB").unwrap_or_else(|_| "e2e".into()))
 }
 
+/// The control planes of a lab that has three.
+pub const CONTROL_PLANES: [&str; 3] = ["cp1", "cp2", "cp3"];
+
 /// What `lab up` is asked for. The default is three control planes and two workers in one subnet, all alike.
 #[derive(Clone)]
 pub struct Shape {
@@ -241,4 +244,12 @@ pub fn until(what: &str, limit: Duration, mut answer: impl FnMut() -> bool) {
 /// More seeds and moments than a run for every change has time for.
 pub fn long() -> bool {
     std::env::var_os("KBOOTSTRAP_TEST_LONG").is_some_and(|value| value == "1")
+}
+
+/// The seed of this run, said so that a failure can be had again.
+pub fn seed() -> u64 {
+    let given = std::env::var("KBOOTSTRAP_TEST_SEED").ok().map(|text| text.parse().expect("a seed is a number"));
+    let seed = given.unwrap_or_else(rand::random::<u64>);
+    eprintln!("KBOOTSTRAP_TEST_SEED={seed}");
+    seed
 }

@@ -2,21 +2,30 @@
 //! are taken, and what surrounds these ops, is `plan::upgrade`'s.
 
 mod backup;
+mod certificates;
+mod flags;
 mod kubeadm;
 mod kubelet;
 mod packages;
 
 pub use backup::backup;
+pub use certificates::outlive;
+pub use flags::try_flags;
 pub use kubeadm::{Verb, upgrade};
 pub use kubelet::restart;
-pub use packages::{fetch, install, kubeadm_package, offered};
+pub use packages::{changes_installed, fetch, install, kubeadm_package, offered};
 
 use super::super::{Context, write};
-use crate::model::{
-    live::Live,
-    name::NodeName,
-    observe::{ContentRead, FileSeen, Read, Seen},
-    version::KubeVersion,
+use crate::{
+    model::{
+        cluster::ClusterSpec,
+        live::Live,
+        name::NodeName,
+        node::NodeSpec,
+        observe::{ContentRead, FileSeen, Read, Seen},
+        version::KubeVersion,
+    },
+    render,
 };
 
 /// The static pods whose images carry Kubernetes' own version.
@@ -62,27 +71,51 @@ impl Stage {
 }
 
 /// Tells the stage of a node. A control plane whose kubelet's package is of the version has passed kubeadm, since that
-/// goes first; a static pod of another version says otherwise, whatever else does.
-pub fn stage(name: &NodeName, control_plane: bool, seen: &Seen, live: &Live, version: KubeVersion) -> Stage {
+/// goes first; a static pod of another version says otherwise, whatever else does, and so does an older etcd.
+pub fn stage(spec: &ClusterSpec, node: &NodeSpec, seen: &Seen, live: &Live) -> Stage {
+    let (name, version) = (&node.name, spec.kubernetes());
     let stamp = match seen.files.get(&stamp_path()) {
         Some(FileSeen::File { content: Some(text), .. }) => String::from_utf8_lossy(text).trim().to_owned(),
         _ => String::new(),
     };
     let (stamped, verb) = stamp.split_once(' ').unwrap_or_default();
     let stamped = stamped == version.tag();
-    let of_version = |package: &str| {
-        let seen = seen.packages.get(package).and_then(|package| package.version.as_deref());
-        seen.and_then(package_version) == Some(version)
-    };
+    let of_version = |package: &str| installed(seen, package) == Some(version);
     let package = of_version("kubelet");
-    let pods = !control_plane || COMPONENTS.iter().all(|component| pod_version(live, name, component) == Some(version));
+    let pods = !node.is_control_plane()
+        || (COMPONENTS.iter().all(|component| pod_version(live, name, component) == Some(version))
+            && !etcd_is_behind(spec, name, live));
     Stage {
         tools: of_version("kubeadm"),
         kubeadm: (stamped || package) && pods,
-        applied: pods && control_plane && (package || (stamped && verb == "apply")),
+        applied: pods && node.is_control_plane() && (package || (stamped && verb == "apply")),
         package,
         running: live.nodes.get(name).is_some_and(|node| node.kubelet == version.tag()),
     }
+}
+
+/// Whether anything of Kubernetes on a node is of a newer version than this.
+pub fn is_beyond(seen: &Seen, version: KubeVersion) -> bool {
+    ["kubeadm", "kubelet"].iter().any(|package| installed(seen, package).is_some_and(|found| found > version))
+}
+
+fn installed(seen: &Seen, package: &str) -> Option<KubeVersion> {
+    package_version(seen.packages.get(package)?.version.as_deref()?)
+}
+
+/// Whether a control plane's etcd is older than the one that is wanted. kubeadm takes none back, so a newer one stays.
+fn etcd_is_behind(spec: &ClusterSpec, node: &NodeName, live: &Live) -> bool {
+    let Some(pod) = live.static_pods.get(&(node.clone(), "etcd".to_owned())) else { return false };
+    let wanted = render::images::etcd_tag(spec);
+    match (numbers(pod.tag()), numbers(wanted)) {
+        (Some(found), Some(wanted)) => found < wanted,
+        _ => false,
+    }
+}
+
+/// `3.5.15-0` as numbers.
+fn numbers(tag: &str) -> Option<Vec<u32>> {
+    tag.trim_start_matches('v').split(['.', '-']).map(|part| part.parse().ok()).collect()
 }
 
 /// The version of Kubernetes in that of a Debian package: `1.30.14-1.1`.

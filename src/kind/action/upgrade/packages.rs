@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     model::{
+        observe::Seen,
         op::Op,
         plan::Verdict,
         step::{Package, PackageWish},
@@ -20,6 +21,11 @@ const PROBE_S: u32 = 60;
 /// Judges a step of packages where another version of Kubernetes is what is wanted.
 pub fn install(wishes: &[PackageWish], context: &Context<'_>) -> Verdict {
     packages::judge_upgrade(wishes, context)
+}
+
+/// Whether a step of packages wants another version of something that is installed and may be at work.
+pub fn changes_installed(wishes: &[PackageWish], seen: &Seen) -> bool {
+    packages::changes_installed(wishes, seen)
 }
 
 /// kubeadm's package alone: it must be of the version that it brings the node to.

@@ -150,9 +150,15 @@ async fn evict_one(client: Client, pod: &NodePod) -> Result<Option<String>, Kube
     match client.request::<Status>(request).await {
         Ok(_) => Ok(None),
         Err(::kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(None),
+        // Its namespace is being deleted, and the pod with it.
+        Err(::kube::Error::Api(status)) if has_cause(&status, "NamespaceTerminating") => Ok(None),
         Err(::kube::Error::Api(status)) if budget(&status).is_some() => Ok(budget(&status)),
         Err(error) => Err(KubeError::new(what(), error)),
     }
+}
+
+fn has_cause(status: &Status, reason: &str) -> bool {
+    status.details.iter().flat_map(|details| &details.causes).any(|cause| cause.reason == reason)
 }
 
 /// The budget that an answer names, in the API server's words; absent where the answer has another reason.

@@ -16,6 +16,7 @@ use super::proof::Condition;
 use super::session::Session;
 use crate::kube::partial::Pod;
 use crate::kube::{FIELD_MANAGER, KubeError, view};
+use crate::model::drain::PROOF_NAMESPACE;
 use crate::model::live::ObjectRef;
 use crate::model::name::NodeName;
 
@@ -30,7 +31,7 @@ const PORT: u16 = 8080;
 /// Runs the probe on these nodes and removes its pods, whatever came of it.
 pub(super) async fn probe(session: &Session, nodes: &[NodeName], image: &str, until: Instant) -> Condition {
     let nodes = spread(nodes);
-    let namespace = format!("kbootstrap-proof-{:05x}", rand::rng().random_range(0..1_u32 << 20));
+    let namespace = format!("{PROOF_NAMESPACE}{:05x}", rand::rng().random_range(0..1_u32 << 20));
     let until = until.min(Instant::now() + LIMIT);
     let missing = match session.call(|client| ask(client, &namespace, &nodes, image, until)).await {
         Ok(missing) => missing,

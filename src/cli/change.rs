@@ -1,22 +1,45 @@
 //! One change of the fleet from its look to its last look, whatever command it is of: planned, locked, planned again from
 //! what is there then, shown, confirmed, run, and looked at once more.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use clap::Args;
 
 use super::{
     Failure, Format, Machines, Output, confirm,
-    ending::{as_expected, failed_status, finished, has_refusals, left_behind, not_reached, notices, unsatisfied},
+    ending::{
+        as_expected, failed_status, finished, has_refusals, left_behind, not_reached, nothing_to_change, notices,
+        unsatisfied,
+    },
     execute::{Connections, execute, summarise, wait_for_found},
-    locks::{self, Quorum},
+    locks::{self, Locks, Quorum, Taking},
     runs,
     survey::{Desired, Survey},
 };
 use crate::{
     error::{Error, ExitStatus},
-    model::{event::Outcome, live::Cluster, plan::Owner},
+    model::{event::Outcome, live::Cluster, node::NodeSpec, observe::Observation, plan::Owner, timeout::Timeout},
     run::ChainReport,
     ui::{self, Paint},
 };
+
+/// How long a cluster that does not answer is looked at again, where its control planes do.
+const STARTING: Duration = Duration::from_secs(60);
+
+/// The options of every command that changes machines.
+#[derive(Debug, Clone, Args)]
+pub struct Consent {
+    /// Do not ask before what disrupts
+    #[arg(long, short)]
+    pub yes: bool,
+
+    /// Wait for a run that is at work on the same machines, for a day or for as long as is said (10m)
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "24h")]
+    pub wait: Option<Timeout>,
+}
 
 /// How a change is gone about.
 pub struct Change<'a> {
@@ -24,6 +47,8 @@ pub struct Change<'a> {
     pub machines: &'a Machines,
     /// As it was typed, for locks and journal: `node add`.
     pub command: &'static str,
+    /// As it is typed to see the plan alone: `node add --plan`.
+    pub shows: &'static str,
     pub quorum: Quorum,
     /// Whether nothing is done where it is unknown whether the cluster lives.
     pub needs_cluster: bool,
@@ -31,8 +56,7 @@ pub struct Change<'a> {
     pub plan_only: bool,
     /// The digest that the plan must have; any where absent.
     pub expect: Option<&'a str>,
-    /// Do not ask before what disrupts.
-    pub yes: bool,
+    pub consent: Consent,
     pub output: &'a Output,
 }
 
@@ -49,24 +73,36 @@ impl Change<'_> {
         before: impl FnOnce() -> Result<(), Failure>,
         after: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<ExitStatus, Failure> {
-        let survey = look(BTreeMap::new(), !self.plan_only).await?;
+        let mut survey = self.settled(&look).await?;
         if self.plan_only {
             return self.show(&survey);
         }
-        self.can_begin(&survey)?;
-        if !survey.plan.has_changes() {
-            return self.nothing_to_do(&survey, before, after);
-        }
         let holder = runs::holder(self.command, self.machines);
-        let locks = locks::take(self.desired, &survey, &holder, self.quorum).await?;
-        wait_for_found(&survey, self.output).await?;
-        let survey = look(survey.connections, true).await?;
-        self.can_begin(&survey)?;
-        if !survey.plan.has_changes() {
-            return self.nothing_to_do(&survey, before, after);
+        let patience = self.consent.wait.map(Timeout::duration);
+        let taking = Taking::new(self.desired, &holder, patience, self.quorum, self.output);
+        match locks::holder_seen(&survey) {
+            // What another run does right now looks unfinished, and is not judged.
+            Some((node, by)) if patience.is_none() => return Err(locks::held(node, &by).into()),
+            Some(_) => {}
+            None => {
+                self.can_begin(&survey)?;
+                if !survey.plan.has_changes() {
+                    return self.nothing_to_do(&survey, before, after);
+                }
+            }
+        }
+        // Locked first, then looked at again: what another run did meanwhile must be seen, and locked where it adds to it.
+        let mut locks = Locks::new();
+        while taking.take(&survey, &mut locks).await? {
+            wait_for_found(&survey, self.output).await?;
+            survey = look(survey.connections, true).await?;
+            self.can_begin(&survey)?;
+            if !survey.plan.has_changes() {
+                return self.nothing_to_do(&survey, before, after);
+            }
         }
         self.tree(&survey, ui::Detail::Changes);
-        confirm::disruptions(&survey.plan, self.yes)?;
+        confirm::disruptions(&survey.plan, self.consent.yes)?;
         before()?;
         let unknown = !survey.plan.unknown().is_empty();
         let plan = survey.plan.clone();
@@ -88,11 +124,39 @@ impl Change<'_> {
         let left = unsatisfied(&survey.plan);
         if !left.is_empty() {
             self.tree(&survey, ui::Detail::Changes);
-            return Err(not_reached(&left).hint("the same command with --plan shows how they differ").into());
+            return Err(not_reached(&left).hint(format!("`kbootstrap {}` shows how they differ", self.shows)).into());
         }
         after()?;
         drop(locks);
         Ok(if unknown { ExitStatus::Partial } else { ExitStatus::Done })
+    }
+
+    /// Looks at everything; where every control plane answered and the cluster did not, again for a minute: after a
+    /// reboot, or an init that died, its programs are most likely starting.
+    async fn settled(
+        &self,
+        look: &impl AsyncFn(Connections, bool) -> Result<Survey, Failure>,
+    ) -> Result<Survey, Failure> {
+        let end = Instant::now() + STARTING;
+        let mut survey = look(BTreeMap::new(), !self.plan_only).await?;
+        let mut said = false;
+        while let (Cluster::Unknown { reason }, true) = (&survey.cluster, self.needs_cluster) {
+            let seen = |node: &NodeSpec| matches!(survey.observations.get(&node.name), Some(Observation::Seen(_)));
+            // What another run does right now looks so, too.
+            let at_work = locks::holder_seen(&survey).is_some();
+            if at_work || Instant::now() >= end || !self.desired.spec.control_planes().all(seen) {
+                break;
+            }
+            if !said {
+                self.output.say(&format!(
+                    "the cluster does not answer, and may be starting; looking again for a minute: {reason}"
+                ));
+                said = true;
+            }
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            survey = look(survey.connections, true).await?;
+        }
+        Ok(survey)
     }
 
     /// The plan as data, and whether it could be run.
@@ -112,20 +176,24 @@ impl Change<'_> {
     }
 
     fn can_begin(&self, survey: &Survey) -> Result<(), Failure> {
+        let refused = survey.plan.refusals().next().is_some();
         if let Cluster::Unknown { reason } = &survey.cluster
             && self.needs_cluster
-            && survey.plan.refusals().next().is_none()
+            && !refused
         {
+            notices(&survey.plan, self.output);
             return Err(Error::new("begin")
-                .cause(format!("whether the cluster lives is unknown: {reason}"))
-                .hint("bring the control planes back first; nothing is done to what is merely unknown")
+                .cause(format!(
+                    "whether the cluster lives is unknown, and nothing is done to what is merely unknown: {reason}"
+                ))
+                .hint("bring the control planes back first, then run the same command again")
                 .into());
         }
-        if survey.plan.refusals().next().is_some() {
+        if refused {
             self.tree(survey, ui::Detail::Changes);
             return Err(has_refusals().into());
         }
-        as_expected(&survey.plan, self.expect, &format!("{} --plan", self.command))?;
+        as_expected(&survey.plan, self.expect, self.shows)?;
         Ok(())
     }
 
@@ -138,8 +206,9 @@ impl Change<'_> {
         notices(&survey.plan, self.output);
         before()?;
         after()?;
-        self.output.say("Nothing to change on the machines.");
-        Ok(if survey.plan.unknown().is_empty() { ExitStatus::Done } else { ExitStatus::Partial })
+        let silent = survey.plan.unknown().len();
+        self.output.say(&nothing_to_change(survey.observations.len(), silent));
+        Ok(if silent == 0 { ExitStatus::Done } else { ExitStatus::Partial })
     }
 
     fn tree(&self, survey: &Survey, detail: ui::Detail) {

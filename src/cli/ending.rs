@@ -22,6 +22,14 @@ pub fn notices(plan: &Plan, output: &Output) {
     }
 }
 
+/// What is said where all is as wanted, as far as machines answered.
+pub fn nothing_to_change(nodes: usize, silent: usize) -> String {
+    match silent {
+        0 => format!("Nothing to change on {nodes} nodes; all is as wanted."),
+        silent => format!("Nothing to change on the nodes that answered; {silent} of {nodes} did not."),
+    }
+}
+
 /// What is not run, because something stands in the way.
 pub fn has_refusals() -> Error {
     Error::new("begin").cause("the plan has what is not ours to change")

@@ -71,7 +71,7 @@ pub async fn execute(
     let journal = journal(holder, &survey.plan)?;
     let showing = tokio::spawn(show(received, screen, journal));
     let stop = Stop::default();
-    let interrupts = tokio::spawn(interrupts(stop.clone(), output.clone()));
+    let interrupts = tokio::spawn(interrupts(stop.clone(), holder.command.clone(), output.clone()));
     let links: Fleet = desired
         .targets
         .iter()
@@ -145,12 +145,12 @@ async fn show(mut received: mpsc::UnboundedReceiver<Stamped>, screen: Screen, mu
 }
 
 /// The first Ctrl-C lets every op end; the second ends the program, and the work goes on on the nodes.
-async fn interrupts(stop: Stop, output: Output) {
+async fn interrupts(stop: Stop, command: String, output: Output) {
     let _ = signal::ctrl_c().await;
     output.say("stopping: every node ends its present op; once more to leave at once");
     stop.request();
     let _ = signal::ctrl_c().await;
-    output.say("left; what is at work on nodes ends there, and `kbootstrap up` goes on from it");
+    output.say(&format!("left; what is at work on nodes ends there, and `{command}` goes on from it"));
     std::process::exit(ExitStatus::Interrupted.code().into());
 }
 

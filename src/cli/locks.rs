@@ -38,25 +38,21 @@ pub struct Taking<'a> {
     /// When to give up waiting for others; now, where nobody wants to wait.
     pub until: Instant,
     pub quorum: Quorum,
-    /// Where waiting is told; absent where nobody waits.
-    pub output: Option<&'a Output>,
-}
-
-/// Takes all locks of a run at once, or tells who holds one.
-///
-/// # Errors
-/// As [`Taking::take`].
-pub async fn take(desired: &Desired, survey: &Survey, holder: &Holder, quorum: Quorum) -> Result<Locks, Error> {
-    let mut locks = Locks::new();
-    Taking { desired, holder, until: Instant::now(), quorum, output: None }.take(survey, &mut locks).await?;
-    Ok(locks)
+    /// Where waiting is told.
+    pub output: &'a Output,
 }
 
 impl<'a> Taking<'a> {
     /// Waits for others at most so long; absent: not at all.
-    pub fn new(desired: &'a Desired, holder: &'a Holder, patience: Option<Duration>, output: &'a Output) -> Self {
+    pub fn new(
+        desired: &'a Desired,
+        holder: &'a Holder,
+        patience: Option<Duration>,
+        quorum: Quorum,
+        output: &'a Output,
+    ) -> Self {
         let until = Instant::now() + patience.unwrap_or_default();
-        Self { desired, holder, until, quorum: Quorum::Majority, output: Some(output) }
+        Self { desired, holder, until, quorum, output }
     }
 
     /// Takes what `locks` lacks: those of the etcd voters, one by one in name order, and then of all other nodes that the
@@ -127,9 +123,7 @@ impl<'a> Taking<'a> {
         patience: Duration,
     ) -> Result<Option<NodeLock>, Error> {
         let waits = |by: &str| {
-            if let Some(output) = self.output {
-                output.say(&format!("{name}  waits for the lock of {by}"));
-            }
+            self.output.say(&format!("{name}  waits for the lock of {by}"));
         };
         match NodeLock::take(connection.as_ref(), self.holder, patience, waits).await {
             Ok(lock) => Ok(Some(lock)),
@@ -148,7 +142,7 @@ pub fn held(name: &NodeName, by: &str) -> Error {
     Error::new("lock the node")
         .node(name)
         .cause(format!("another run is at work: {by}"))
-        .hint("wait until it has ended, as `up --wait` does; a lock frees itself within 20 s of its holder's death")
+        .hint("wait until it has ended, as --wait does; a lock frees itself within 20 s of its holder's death")
 }
 
 /// Who holds the lock of any node, as an observation saw it.

@@ -7,10 +7,16 @@ use std::{
 
 use clap::Args;
 
-use super::{Failure, Machines, Output, change::Change, execute::Connections, locks, open, survey::Survey};
+use super::{
+    Failure, Machines, Output,
+    change::{Change, Consent},
+    execute::Connections,
+    locks, open,
+    survey::Survey,
+};
 use crate::{
     error::{Error, ExitStatus},
-    model::name::ClusterName,
+    model::{name::ClusterName, timeout::Timeout},
     plan::{remove, reset},
 };
 
@@ -36,6 +42,10 @@ pub struct Reset {
     /// Show the plan, and change nothing
     #[arg(long)]
     plan: bool,
+
+    /// Wait for a run that is at work on the same machines, for a day or for as long as is said (10m)
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "24h")]
+    wait: Option<Timeout>,
 }
 
 impl Reset {
@@ -61,12 +71,13 @@ impl Reset {
             desired: &desired,
             machines: &self.machines,
             command: "reset",
+            shows: "reset --plan",
             quorum: locks::Quorum::Reachable,
             needs_cluster: false,
             plan_only: self.plan,
             expect: None,
             // Asked for by the cluster's name, below.
-            yes: true,
+            consent: Consent { yes: true, wait: self.wait },
             output,
         };
         change

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::{
     Failure, Machines, Output,
-    change::Change,
+    change::{Change, Consent},
     drain::DrainOptions,
     execute::Connections,
     locks::Quorum,
@@ -53,9 +53,8 @@ pub struct Upgrade {
     #[arg(long, value_name = "DIGEST")]
     expect: Option<String>,
 
-    /// Do not ask before nodes are drained
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 impl Upgrade {
@@ -72,11 +71,12 @@ impl Upgrade {
             desired: &desired,
             machines: &self.machines,
             command: "upgrade",
+            shows: "upgrade --plan",
             quorum: Quorum::Majority,
             needs_cluster: true,
             plan_only: self.plan,
             expect: self.expect.as_deref(),
-            yes: self.yes,
+            consent: self.consent.clone(),
             output,
         };
         change.run(look, || Ok(()), || self.write(&desired, output)).await

@@ -49,6 +49,9 @@ pub enum Fate {
     Loses(String),
 }
 
+/// How the namespaces begin in which a cluster is proven; each is deleted with all that is in it.
+pub const PROOF_NAMESPACE: &str = "kbootstrap-proof-";
+
 impl NodePod {
     /// What a drain means for it.
     pub fn fate(&self) -> Fate {
@@ -57,6 +60,8 @@ impl NodePod {
             Some("DaemonSet") => Fate::Stays,
             // What has ended needs its place no more.
             _ if self.ended => Fate::Leaves,
+            // Pods of our own proof, whose namespace goes away just now.
+            _ if self.namespace.starts_with(PROOF_NAMESPACE) => Fate::Leaves,
             None => Fate::Loses("nothing makes it anew: it has no controller".to_owned()),
             Some(_) if !self.local.is_empty() => Fate::Loses(self.local.join(", ")),
             Some(_) => Fate::Leaves,

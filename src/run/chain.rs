@@ -256,12 +256,13 @@ impl<'a> Walk<'a> {
             BatchError::Gone { done } => {
                 let (item, op) = ops.get(done).copied().unwrap_or((first, first_op));
                 let cause = "the node has no trace of the run any more: it was rebooted".to_owned();
-                let hint = "run `kbootstrap up` again: it looks at what is there and goes on".to_owned();
+                let hint = "run the same command again: it looks at what is there and goes on".to_owned();
                 End::Failed(self.failure(item, op, cause, Vec::new(), Some(hint)))
             }
             BatchError::Transport(error) => {
                 let hint = error.hint().unwrap_or_else(|| {
-                    "the work may go on there; `kbootstrap up` waits for it and looks at what came of it".to_owned()
+                    "the work may go on there; the same command again waits for it and looks at what came of it"
+                        .to_owned()
                 });
                 End::Failed(self.failure(first, first_op, error.to_string(), Vec::new(), Some(hint)))
             }

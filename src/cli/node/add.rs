@@ -5,7 +5,12 @@ use std::{cell::RefCell, collections::BTreeSet};
 use clap::Args;
 
 use super::super::{
-    Failure, Machines, Output, change::Change, execute::Connections, locks::Quorum, open, survey::Survey,
+    Failure, Machines, Output,
+    change::{Change, Consent},
+    execute::Connections,
+    locks::Quorum,
+    open,
+    survey::Survey,
 };
 use crate::{
     error::{Error, ExitStatus},
@@ -50,9 +55,8 @@ pub struct Add {
     #[arg(long)]
     plan: bool,
 
-    /// Do not ask before what disrupts
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 fn role(text: &str) -> Result<Role, String> {
@@ -79,11 +83,12 @@ impl Add {
             desired: &desired,
             machines: &self.machines,
             command: "node add",
+            shows: "node add --plan",
             quorum: Quorum::Majority,
             needs_cluster: true,
             plan_only: self.plan,
             expect: None,
-            yes: self.yes,
+            consent: self.consent.clone(),
             output,
         };
         let draft = RefCell::new(draft);

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::super::{
     Failure, Machines, Output,
-    change::Change,
+    change::{Change, Consent},
     drain::DrainOptions,
     execute::Connections,
     locks::Quorum,
@@ -58,9 +58,8 @@ pub struct Remove {
     #[arg(long)]
     plan: bool,
 
-    /// Do not ask before what disrupts
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// How far a removal goes.
@@ -102,11 +101,12 @@ impl Remove {
             desired: &removal.desired,
             machines: &self.machines,
             command: "node remove",
+            shows: "node remove --plan",
             quorum: Quorum::Majority,
             needs_cluster: true,
             plan_only: self.plan,
             expect: None,
-            yes: self.yes,
+            consent: self.consent.clone(),
             output,
         };
         let draft = RefCell::new(draft);

@@ -5,7 +5,12 @@ use std::{cell::RefCell, collections::BTreeSet};
 use clap::Args;
 
 use super::{
-    super::{Failure, Machines, Output, change::Change, execute::Connections, locks, open},
+    super::{
+        Failure, Machines, Output,
+        change::{Change, Consent},
+        execute::Connections,
+        locks, open,
+    },
     remove::{Options, Removal},
 };
 use crate::{
@@ -46,9 +51,8 @@ pub struct Replace {
     #[arg(long)]
     plan: bool,
 
-    /// Do not ask before what disrupts
-    #[arg(long, short)]
-    yes: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 impl Replace {
@@ -102,11 +106,12 @@ impl Replace {
             desired,
             machines: &self.machines,
             command: "node replace",
+            shows: "node replace --plan",
             quorum: locks::Quorum::Majority,
             needs_cluster: true,
             plan_only: self.plan,
             expect: None,
-            yes: self.yes,
+            consent: self.consent.clone(),
             output,
         }
     }

@@ -3,6 +3,7 @@
 use std::{
     io::{ErrorKind, Write},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,25 +14,44 @@ use tokio::{net::TcpStream, time::timeout};
 use super::{Failure, Format, Machines, Output, control_planes::ControlPlanes};
 use crate::{
     error::{Error, ExitStatus},
-    kube::{AdminConf, Way, is_kubeconfig_of, kubeconfig},
+    kube::{AdminConf, Visitor, Way, admin, client, is_kubeconfig_of, kubeconfig, user_certificate},
     model::{
         cluster::{API_SERVER_PORT, ClusterSpec, EndpointKind},
         name::Host,
         secret::Secret,
+        timeout::Timeout,
     },
     ui,
 };
 
-/// Write an administrator's kubeconfig that reaches the cluster from here
+/// Write a kubeconfig that reaches the cluster from here: an administrator's, or one for a while for somebody else
+///
+/// With --user the cluster itself signs a client certificate that ends by itself; what its user may do, RBAC says. The
+/// administrator's own never should leave your hands.
 #[derive(Debug, Args)]
 pub struct Kubeconfig {
     #[command(flatten)]
     machines: Machines,
 
-    /// The file to write, by default NAME.kubeconfig in this folder; `-` prints it
+    /// The file to write, by default NAME.kubeconfig in this folder (NAME-USER.kubeconfig with --user); `-` prints it
     #[arg(long, value_name = "FILE")]
     to: Option<PathBuf>,
+
+    /// For this user, by a certificate that is signed now
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+
+    /// The group that the user is in
+    #[arg(long, value_name = "NAME", requires = "user")]
+    group: Option<String>,
+
+    /// How long the user's certificate is good: from 10m to 24h
+    #[arg(long, value_name = "TIME", requires = "user", default_value = "8h")]
+    ttl: Timeout,
 }
+
+/// The shortest life of a certificate that Kubernetes signs.
+const SHORTEST: Duration = Duration::from_secs(600);
 
 /// How long a control plane's port is given to answer this machine.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -40,7 +60,7 @@ impl Kubeconfig {
     pub async fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
         let seen = ControlPlanes::look(&self.machines).await?;
         let spec = &seen.spec;
-        let conf = match &seen.admin_conf {
+        let mut conf = match &seen.admin_conf {
             Some(text) => AdminConf::parse(text).map_err(|why| Error::new("read admin.conf").cause(why))?,
             None => return Err(no_credentials(&seen).into()),
         };
@@ -50,18 +70,42 @@ impl Kubeconfig {
             EndpointKind::External => 0,
         };
         let current = &ways[current].name;
-        let text = kubeconfig(&conf, spec.name.as_str(), &ways, current);
-        let path = self.to.clone().unwrap_or_else(|| PathBuf::from(format!("{}.kubeconfig", spec.name)));
+        let (user, file) = match &self.user {
+            None => (admin(spec.name.as_str()), format!("{}.kubeconfig", spec.name)),
+            Some(name) => {
+                self.sign(&seen, &mut conf, name).await?;
+                let user = format!("{}-{name}", spec.name);
+                (user.clone(), format!("{}.kubeconfig", user.replace(['/', ':'], "-")))
+            }
+        };
+        let text = kubeconfig(&conf, &user, &ways, current);
+        let path = self.to.clone().unwrap_or_else(|| PathBuf::from(file));
         if path.as_os_str() == "-" {
             output.result(text.expose())?;
             return Ok(ExitStatus::Done);
         }
-        write(&path, &text, spec.name.as_str())?;
+        write(&path, &text, &user)?;
         match output.format() {
             Format::Json => output.document(&ui::json::kubeconfig(&path.display().to_string(), current, &ways))?,
-            Format::Human => remark(output, &path, current, &ways),
+            Format::Human => remark(output, &path, current, &ways, self.user.as_deref().map(|name| (name, self.ttl))),
         }
         Ok(ExitStatus::Done)
+    }
+
+    /// Puts a certificate of a user in the place of the administrator's.
+    async fn sign(&self, seen: &ControlPlanes, conf: &mut AdminConf, name: &str) -> Result<(), Failure> {
+        let failed = || Error::new(format!("make a certificate for {name}"));
+        if self.ttl.duration() < SHORTEST {
+            return Err(failed()
+                .cause(format!("{} is too short", self.ttl))
+                .hint("Kubernetes signs for ten minutes or more: --ttl 10m")
+                .exit(ExitStatus::Usage)
+                .into());
+        }
+        let client = client(Arc::clone(&seen.link), conf).map_err(|why| failed().cause(why))?;
+        let visitor = Visitor { name: name.to_owned(), group: self.group.clone(), ttl: self.ttl.duration() };
+        (conf.certificate, conf.key) = user_certificate(&client, &visitor).await.map_err(|why| failed().cause(why))?;
+        Ok(())
     }
 }
 
@@ -133,10 +177,10 @@ fn no_credentials(seen: &ControlPlanes) -> Error {
 }
 
 /// Puts the file in place whole, for its owner only. A kubeconfig with other clusters in it is not ours to replace.
-fn write(path: &Path, text: &Secret<String>, cluster: &str) -> Result<(), Error> {
+fn write(path: &Path, text: &Secret<String>, user: &str) -> Result<(), Error> {
     let failed = |why: std::io::Error| Error::new(format!("write {}", path.display())).cause(why);
     match std::fs::read_to_string(path) {
-        Ok(there) if !is_kubeconfig_of(&there, cluster) => {
+        Ok(there) if !is_kubeconfig_of(&there, user) => {
             return Err(failed(std::io::Error::other("it is there and holds something else"))
                 .hint("name another file with --to; kubectl merges those in KUBECONFIG=FILE:FILE by itself"));
         }
@@ -152,9 +196,14 @@ fn write(path: &Path, text: &Secret<String>, cluster: &str) -> Result<(), Error>
     Ok(())
 }
 
-fn remark(output: &Output, path: &Path, current: &str, ways: &[Way]) {
+fn remark(output: &Output, path: &Path, current: &str, ways: &[Way], visitor: Option<(&str, Timeout)>) {
     let path = path.display();
-    output.say(&format!("Wrote {path}, an administrator's: who reads it owns the cluster."));
+    match visitor {
+        None => output.say(&format!("Wrote {path}, an administrator's: who reads it owns the cluster.")),
+        Some((name, ttl)) => output.say(&format!(
+            "Wrote {path}, for {name}: it ends in {ttl} and cannot be taken back before; what {name} may do, RBAC says."
+        )),
+    }
     output.say(&format!("  kubectl --kubeconfig {path} get nodes"));
     if let Some(other) = ways.iter().find(|way| way.name != current) {
         output.say(&format!("It asks {current}; while that one is down, any other will do: --context {}", other.name));
@@ -172,12 +221,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("k");
         let text = |user: &str| Secret::new(format!("users:\n- name: {user}\n"));
-        write(&path, &text("lab-admin"), "lab").unwrap();
+        write(&path, &text("lab-admin"), "lab-admin").unwrap();
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        write(&path, &text("other"), "lab").unwrap();
-        assert!(write(&path, &text("lab-admin"), "lab").is_err());
+        write(&path, &text("other"), "lab-admin").unwrap();
+        assert!(write(&path, &text("lab-admin"), "lab-admin").is_err());
         assert!(std::fs::read_to_string(&path).unwrap().contains("other"));
-        assert!(write(&folder.path().join("no/such"), &text("lab-admin"), "lab").is_err());
+        assert!(write(&folder.path().join("no/such"), &text("lab-admin"), "lab-admin").is_err());
     }
 
     #[test]

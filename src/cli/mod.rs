@@ -1,5 +1,6 @@
 //! The command line: wiring, one file per command.
 
+mod certs;
 mod change;
 mod check;
 mod confirm;
@@ -102,6 +103,7 @@ pub enum Command {
     Reset(reset::Reset),
     Upgrade(upgrade::Upgrade),
     Status(status::Status),
+    Certs(certs::Certs),
     Kubeconfig(kubeconfig::Kubeconfig),
     Runs(history::Runs),
     Report(report::Report),
@@ -119,6 +121,7 @@ impl Command {
             Self::Reset(reset) => talking(reset.run(output)),
             Self::Upgrade(upgrade) => talking(upgrade.run(output)),
             Self::Status(status) => talking(status.run(output)),
+            Self::Certs(certs) => talking(certs.run(output)),
             Self::Kubeconfig(kubeconfig) => talking(kubeconfig.run(output)),
             Self::Runs(runs) => runs.run(output),
             Self::Report(report) => report.run(output),

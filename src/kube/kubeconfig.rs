@@ -21,8 +21,7 @@ pub struct Way {
 ///
 /// # Panics
 /// Never: texts are YAML.
-pub fn kubeconfig(conf: &AdminConf, cluster: &str, ways: &[Way], current: &str) -> Secret<String> {
-    let user = user(cluster);
+pub fn kubeconfig(conf: &AdminConf, user: &str, ways: &[Way], current: &str) -> Secret<String> {
     let encode = |text: &str| BASE64_STANDARD.encode(text);
     let clusters: Vec<Value> = ways
         .iter()
@@ -51,16 +50,16 @@ pub fn kubeconfig(conf: &AdminConf, cluster: &str, ways: &[Way], current: &str) 
     Secret::new(text.expect("texts are YAML"))
 }
 
-/// The user's name in kubeconfigs of a cluster.
-pub fn user(cluster: &str) -> String {
+/// The administrator's name in kubeconfigs of a cluster.
+pub fn admin(cluster: &str) -> String {
     format!("{cluster}-admin")
 }
 
-/// Whether a text is a kubeconfig of this cluster and of nothing else, so that it may be replaced by a newer one.
-pub fn is_kubeconfig_of(text: &str, cluster: &str) -> bool {
+/// Whether a text is a kubeconfig of this user and of nobody else, so that it may be replaced by a newer one.
+pub fn is_kubeconfig_of(text: &str, user: &str) -> bool {
     let value: Value = serde_yaml_ng::from_str(text).unwrap_or_default();
     match value.get("users").and_then(Value::as_array).map(Vec::as_slice) {
-        Some([only]) => only.get("name").and_then(Value::as_str) == Some(&user(cluster)),
+        Some([only]) => only.get("name").and_then(Value::as_str) == Some(user),
         _ => false,
     }
 }
@@ -84,8 +83,8 @@ mod tests {
             server: format!("https://{address}:6443"),
             tls_server_name: Some("api.lab.internal".into()),
         };
-        let text = kubeconfig(&conf, "lab", &[way("cp1", "10.0.0.1"), way("cp2", "[fd00::2]")], "lab-cp2");
-        assert!(is_kubeconfig_of(text.expose(), "lab") && !is_kubeconfig_of(text.expose(), "lab-2"));
+        let text = kubeconfig(&conf, "lab-admin", &[way("cp1", "10.0.0.1"), way("cp2", "[fd00::2]")], "lab-cp2");
+        assert!(is_kubeconfig_of(text.expose(), "lab-admin") && !is_kubeconfig_of(text.expose(), "lab-2-admin"));
         assert_eq!(text.expose().matches("tls-server-name: api.lab.internal").count(), 2);
         let read = AdminConf::parse(&text).unwrap();
         assert_eq!((read.server.as_str(), read.cluster.as_str()), ("https://[fd00::2]:6443", "lab-cp2"));
@@ -94,9 +93,9 @@ mod tests {
 
     #[test]
     fn what_is_not_ours_alone_is_not_ours() {
-        assert!(is_kubeconfig_of("users: [{name: lab-admin}]", "lab"));
+        assert!(is_kubeconfig_of("users: [{name: lab-admin}]", "lab-admin"));
         for text in ["", "a: 1", "users: 1", "users: [{}]", "\u{0}", "users: [{name: lab-admin}, {name: other}]"] {
-            assert!(!is_kubeconfig_of(text, "lab"), "{text:?}");
+            assert!(!is_kubeconfig_of(text, "lab-admin"), "{text:?}");
         }
     }
 }

@@ -10,6 +10,7 @@ mod link;
 mod node_pods;
 pub(crate) mod partial;
 pub(crate) mod rolling;
+mod user_certificate;
 pub(crate) mod view;
 pub(crate) mod watch;
 
@@ -18,8 +19,9 @@ pub use ask::ask;
 pub use classify::{Answer, Sight, classify};
 pub use client::client;
 pub use error::KubeError;
-pub use kubeconfig::{Way, is_kubeconfig_of, kubeconfig};
+pub use kubeconfig::{Way, admin, is_kubeconfig_of, kubeconfig};
 pub use link::{Link, Route};
 pub use node_pods::{all_node_pods, node_pods};
 pub use rolling::rolling;
+pub use user_certificate::{Visitor, user_certificate};
 pub use view::{FIELD_MANAGER, IDENTITY_KEY, IDENTITY_MAP, SYSTEM, TOKEN_DESCRIPTION, view};

@@ -8,8 +8,10 @@ mod check;
 mod error;
 mod file;
 mod generate;
+mod inspect;
 
 pub use authorities::{Authorities, Authority, Pair, SigningPair};
 pub use check::ca_sha256;
 pub use error::PkiError;
 pub use file::{SharedFile, SharedPath};
+pub use inspect::{Certificate, certificates};

@@ -1,6 +1,7 @@
 //! What a person or a program sees: bars, plain lines, plan trees, JSON. Data goes to stdout, talk to stderr.
 
 mod bars;
+mod certificates;
 pub mod json;
 mod lines;
 mod paint;
@@ -10,6 +11,7 @@ mod screen;
 mod status;
 mod summary;
 
+pub use certificates::{CertificateRow, certificates};
 pub use paint::Paint;
 pub use plan::{Detail, plan_tree};
 pub use report::{report, run_line};

@@ -1,5 +1,6 @@
 //! `--output json`: types that only serialize, each with the name of its schema; additive within a version.
 
+mod certificates;
 pub mod check;
 pub mod facts;
 mod kubeconfig;
@@ -8,6 +9,7 @@ pub mod playbook;
 mod report;
 mod status;
 
+pub use certificates::certificates;
 pub use kubeconfig::kubeconfig;
 pub use plan::plan;
 pub use report::{report, runs};

@@ -1,0 +1,28 @@
+//! `kbootstrap certs`: the certificates of a cluster.
+
+mod status;
+
+use clap::{Args, Subcommand};
+
+use super::{Failure, Output};
+use crate::error::ExitStatus;
+
+/// The certificates of a cluster
+#[derive(Debug, Args)]
+pub struct Certs {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Status(status::Status),
+}
+
+impl Certs {
+    pub async fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
+        match &self.command {
+            Command::Status(status) => status.run(output).await,
+        }
+    }
+}

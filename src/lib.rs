@@ -32,6 +32,7 @@ pub mod plan;
 // row 6: three rights over a node
 pub mod transport;
 // row 7: talking to the cluster and to many nodes
+pub mod backup;
 pub mod exec;
 pub mod gather;
 pub mod kube;

@@ -84,6 +84,8 @@ impl Change<'_> {
             // What another run does right now looks unfinished, and is not judged.
             Some((node, by)) if patience.is_none() => return Err(locks::held(node, &by).into()),
             Some(_) => {}
+            // Nor is what a run that died left at work: that is waited for first.
+            None if is_at_work(&survey) => {}
             None => {
                 self.can_begin(&survey)?;
                 if !survey.plan.has_changes() {
@@ -143,7 +145,7 @@ impl Change<'_> {
         while let (Cluster::Unknown { reason }, true) = (&survey.cluster, self.needs_cluster) {
             let seen = |node: &NodeSpec| matches!(survey.observations.get(&node.name), Some(Observation::Seen(_)));
             // What another run does right now looks so, too.
-            let at_work = locks::holder_seen(&survey).is_some();
+            let at_work = locks::holder_seen(&survey).is_some() || is_at_work(&survey);
             if at_work || Instant::now() >= end || !self.desired.spec.control_planes().all(seen) {
                 break;
             }
@@ -191,7 +193,7 @@ impl Change<'_> {
         }
         if refused {
             self.tree(survey, ui::Detail::Changes);
-            return Err(has_refusals().into());
+            return Err(has_refusals(&survey.plan, self.output.format() == Format::Json).into());
         }
         as_expected(&survey.plan, self.expect, self.shows)?;
         Ok(())
@@ -211,9 +213,16 @@ impl Change<'_> {
         Ok(if silent == 0 { ExitStatus::Done } else { ExitStatus::Partial })
     }
 
+    /// The plan, as talk to a person.
     fn tree(&self, survey: &Survey, detail: ui::Detail) {
         if self.output.format() == Format::Human {
             self.output.say(&ui::plan_tree(&survey.plan, Paint { colour: self.output.colour_talk() }, detail));
         }
     }
+}
+
+/// Whether a batch of a run that has ended is still at work on any node.
+fn is_at_work(survey: &Survey) -> bool {
+    let busy = |observation: &Observation| matches!(observation, Observation::Seen(seen) if !seen.facts.runs.active_batches.is_empty());
+    survey.observations.values().any(busy)
 }

@@ -30,9 +30,13 @@ pub fn nothing_to_change(nodes: usize, silent: usize) -> String {
     }
 }
 
-/// What is not run, because something stands in the way.
-pub fn has_refusals() -> Error {
-    Error::new("begin").cause("the plan has what is not ours to change")
+/// What is not run, because something stands in the way: each of it, unless the plan was shown.
+pub fn has_refusals(plan: &Plan, tell: bool) -> Error {
+    let told = plan.refusals().filter(|_| tell);
+    let all: Vec<String> = told.map(|(owner, item, why)| format!("{owner} {}: {}", item.step, why.reason)).collect();
+    let what = "the plan has what is not ours to change";
+    let cause = if all.is_empty() { what.to_owned() } else { format!("{what}: {}", all.join("; ")) };
+    Error::new("begin").cause(cause)
 }
 
 /// Whether a plan is the one that somebody looked at before; any is, where none was given.

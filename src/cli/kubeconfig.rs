@@ -14,14 +14,14 @@ use tokio::{net::TcpStream, time::timeout};
 use super::{Failure, Format, Machines, Output, control_planes::ControlPlanes};
 use crate::{
     error::{Error, ExitStatus},
-    kube::{AdminConf, Visitor, Way, admin, client, is_kubeconfig_of, kubeconfig, user_certificate},
+    kube::{AdminConf, Way, admin, client, is_kubeconfig_of, kubeconfig, user_certificate},
     model::{
         cluster::{API_SERVER_PORT, ClusterSpec, EndpointKind},
         name::Host,
         secret::Secret,
         timeout::Timeout,
     },
-    ui,
+    pki, ui,
 };
 
 /// Write a kubeconfig that reaches the cluster from here: an administrator's, or one for a while for somebody else
@@ -103,8 +103,10 @@ impl Kubeconfig {
                 .into());
         }
         let client = client(Arc::clone(&seen.link), conf).map_err(|why| failed().cause(why))?;
-        let visitor = Visitor { name: name.to_owned(), group: self.group.clone(), ttl: self.ttl.duration() };
-        (conf.certificate, conf.key) = user_certificate(&client, &visitor).await.map_err(|why| failed().cause(why))?;
+        let (request, key) = pki::request(name, self.group.as_deref()).map_err(|why| failed().cause(why))?;
+        let signed = user_certificate(&client, name, &request, self.ttl.duration()).await;
+        conf.certificate = signed.map_err(|why| failed().cause(why))?;
+        conf.key = key;
         Ok(())
     }
 }

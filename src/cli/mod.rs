@@ -1,5 +1,6 @@
 //! The command line: wiring, one file per command.
 
+mod backup;
 mod certs;
 mod change;
 mod check;
@@ -103,6 +104,7 @@ pub enum Command {
     Reset(reset::Reset),
     Upgrade(upgrade::Upgrade),
     Status(status::Status),
+    Backup(backup::Backup),
     Certs(certs::Certs),
     Kubeconfig(kubeconfig::Kubeconfig),
     Runs(history::Runs),
@@ -121,6 +123,7 @@ impl Command {
             Self::Reset(reset) => talking(reset.run(output)),
             Self::Upgrade(upgrade) => talking(upgrade.run(output)),
             Self::Status(status) => talking(status.run(output)),
+            Self::Backup(backup) => talking(backup.run(output)),
             Self::Certs(certs) => talking(certs.run(output)),
             Self::Kubeconfig(kubeconfig) => talking(kubeconfig.run(output)),
             Self::Runs(runs) => runs.run(output),

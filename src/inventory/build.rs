@@ -6,7 +6,7 @@ use super::raw;
 use crate::diag::toml::At;
 use crate::model::access::{SshSettings, SudoMode};
 use crate::model::cluster::{
-    API_SERVER_PORT, ClusterSpec, Endpoint, EndpointKind, NetworkSpec, NodeSpec, Overrides, RepositorySpec,
+    API_SERVER_PORT, BackupSpec, ClusterSpec, Endpoint, EndpointKind, NetworkSpec, NodeSpec, Overrides, RepositorySpec,
     RuntimeSpec, TimeSpec,
 };
 use crate::model::net::Families;
@@ -39,6 +39,7 @@ pub fn cluster(raw: raw::Inventory) -> Option<ClusterSpec> {
         manage: raw.time.manage.is_none_or(|manage| manage.value),
         servers: raw.time.servers.into_iter().map(|server| server.value).collect(),
     };
+    spec.backup = BackupSpec { recipients: raw.backup.recipients.into_iter().map(|one| one.value).collect() };
     let raw::Overrides { cluster, kubelet, kube_proxy, containerd } = raw.overrides;
     spec.overrides = Overrides { cluster, kubelet, kube_proxy, containerd };
     Some(spec)

@@ -75,6 +75,7 @@ pub const KEYS: &[Key] = &[
     key("network.mtu", Live, "from the nodes' links", "MTU of the pods' links in bytes"),
     key("time.manage", Live, "true", "whether a running time daemon is seen to"),
     key("time.servers", Live, "the distribution's", "time servers to ask"),
+    key("backup.recipients", Live, "none", "age recipients that backups are encrypted to"),
     key("override.cluster", Rolling, "none", "merged into kubeadm's ClusterConfiguration"),
     key("override.kubelet", Rolling, "none", "merged into KubeletConfiguration"),
     key("override.kube-proxy", Rolling, "none", "merged into KubeProxyConfiguration"),

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::diag::Span;
 use crate::diag::toml::At;
 use crate::model::access::{SudoMode, UserName};
+use crate::model::backup::AgeRecipient;
 use crate::model::cluster::{EndpointKind, Mtu, NetworkKind, Role};
 use crate::model::image::ImageRepository;
 use crate::model::label::{LabelKey, LabelValue, Taint};
@@ -29,6 +30,7 @@ pub struct Inventory {
     pub runtime: Runtime,
     pub network: Network,
     pub time: Time,
+    pub backup: Backup,
     pub overrides: Overrides,
     pub nodes: Vec<Node>,
     /// `~/.ssh/known_hosts`, absent where the operator has no home folder.
@@ -97,6 +99,12 @@ pub struct Network {
 pub struct Time {
     pub manage: Option<At<bool>>,
     pub servers: Vec<At<Host>>,
+}
+
+/// `[backup]`
+#[derive(Debug, Default)]
+pub struct Backup {
+    pub recipients: Vec<At<AgeRecipient>>,
 }
 
 /// `[override.*]`

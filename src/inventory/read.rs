@@ -40,6 +40,9 @@ pub fn inventory(document: &Document<'_>, places: &Places) -> Inventory {
     if let Some(table) = root.table("time") {
         raw.time = tables::time(table);
     }
+    if let Some(table) = root.table("backup") {
+        raw.backup = tables::backup(table);
+    }
     if let Some(table) = root.table("override") {
         raw.overrides = tables::overrides(table);
     }

@@ -23,5 +23,5 @@ pub use kubeconfig::{Way, admin, is_kubeconfig_of, kubeconfig};
 pub use link::{Link, Route};
 pub use node_pods::{all_node_pods, node_pods};
 pub use rolling::rolling;
-pub use user_certificate::{Visitor, user_certificate};
+pub use user_certificate::user_certificate;
 pub use view::{FIELD_MANAGER, IDENTITY_KEY, IDENTITY_MAP, SYSTEM, TOKEN_DESCRIPTION, view};

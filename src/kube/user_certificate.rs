@@ -9,51 +9,29 @@ use k8s_openapi::api::certificates::v1::{
     CertificateSigningRequest, CertificateSigningRequestCondition, CertificateSigningRequestSpec,
     CertificateSigningRequestStatus,
 };
-use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
 use tokio::time::{Instant, sleep};
 
 use super::KubeError;
-use crate::model::secret::Secret;
-
-/// Who shall be let in, and how long.
-#[derive(Clone, Debug)]
-pub struct Visitor {
-    pub name: String,
-    pub group: Option<String>,
-    /// At least ten minutes (`expirationSeconds` of the API).
-    pub ttl: Duration,
-}
 
 /// kube-controller-manager takes ten seconds before it signs.
 const SIGNED_WITHIN: Duration = Duration::from_secs(60);
 
-/// Makes a key here, and has its certificate signed by the signer `kubernetes.io/kube-apiserver-client`: the authority's
-/// key stays where it is, and the API server's audit log tells who was let in. Gives certificate and key, PEM.
+/// Has a request (PEM) of `user` signed by the signer `kubernetes.io/kube-apiserver-client`, for at least ten minutes: the
+/// authority's key stays where it is, and the API server's audit log tells who was let in. Gives the certificate, PEM.
 ///
 /// # Errors
 /// The API refuses the request (`system:masters` is never signed so), or nobody signs it in time.
-pub async fn user_certificate(client: &Client, visitor: &Visitor) -> Result<(String, Secret<String>), KubeError> {
-    let what = || format!("have a certificate signed for {}", visitor.name);
+pub async fn user_certificate(client: &Client, user: &str, request: &str, ttl: Duration) -> Result<String, KubeError> {
+    let what = || format!("have a certificate signed for {user}");
     let broken = |cause: String| KubeError::Broken { what: what(), cause };
-    let key = KeyPair::generate().map_err(|why| broken(why.to_string()))?;
-    let mut name = DistinguishedName::new();
-    name.push(DnType::CommonName, visitor.name.as_str());
-    if let Some(group) = &visitor.group {
-        name.push(DnType::OrganizationName, group.as_str());
-    }
-    let mut parameters = CertificateParams::default();
-    parameters.distinguished_name = name;
-    let request = parameters.serialize_request(&key).and_then(|request| request.pem());
-    let request = request.map_err(|why| broken(why.to_string()))?;
-
     let api: Api<CertificateSigningRequest> = Api::all(client.clone());
     let object = CertificateSigningRequest {
         metadata: ObjectMeta { generate_name: Some("kbootstrap-user-".into()), ..ObjectMeta::default() },
         spec: CertificateSigningRequestSpec {
-            request: ByteString(request.into_bytes()),
+            request: ByteString(request.as_bytes().to_vec()),
             signer_name: "kubernetes.io/kube-apiserver-client".into(),
             usages: Some(vec!["client auth".into()]),
-            expiration_seconds: Some(i32::try_from(visitor.ttl.as_secs()).unwrap_or(i32::MAX)),
+            expiration_seconds: Some(i32::try_from(ttl.as_secs()).unwrap_or(i32::MAX)),
             ..CertificateSigningRequestSpec::default()
         },
         status: None,
@@ -63,10 +41,7 @@ pub async fn user_certificate(client: &Client, visitor: &Visitor) -> Result<(Str
     let signed = signed(&api, &id, made).await.map_err(|error| KubeError::new(what(), error));
     // It holds nothing that is secret, and would be swept away after an hour.
     let _ = api.delete(&id, &DeleteParams::default()).await;
-    match signed? {
-        Some(certificate) => Ok((certificate, Secret::new(key.serialize_pem()))),
-        None => Err(broken(format!("nobody signed it within {} s", SIGNED_WITHIN.as_secs()))),
-    }
+    signed?.ok_or_else(|| broken(format!("nobody signed it within {} s", SIGNED_WITHIN.as_secs())))
 }
 
 async fn signed(

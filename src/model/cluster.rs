@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use super::backup::AgeRecipient;
 use super::etcd::EtcdLayout;
 use super::image::ImageRepository;
 use super::invalid::Invalid;
@@ -52,6 +53,8 @@ pub struct ClusterSpec {
     pub repository: RepositorySpec,
     /// Time synchronisation.
     pub time: TimeSpec,
+    /// Backups.
+    pub backup: BackupSpec,
     /// What users merge into rendered configuration.
     pub overrides: Overrides,
     /// How members of etcd run. Fixed at init; of a living cluster it is read from the cluster.
@@ -78,6 +81,7 @@ impl ClusterSpec {
             network: NetworkSpec::default(),
             repository: RepositorySpec::default(),
             time: TimeSpec::default(),
+            backup: BackupSpec::default(),
             overrides: Overrides::default(),
             etcd: EtcdLayout::Stacked,
             nodes,
@@ -315,6 +319,13 @@ impl Default for TimeSpec {
     fn default() -> Self {
         Self { manage: true, servers: Vec::new() }
     }
+}
+
+/// Backups that the operator takes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct BackupSpec {
+    /// To whom they are encrypted; nobody where absent, and then a command must name somebody.
+    pub recipients: Vec<AgeRecipient>,
 }
 
 /// Tables that users merge into the configuration that the program renders. Keys that the program itself owns are

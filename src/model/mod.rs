@@ -1,6 +1,7 @@
 //! Pure types: newtypes that cannot hold invalid values, the cluster wanted, what was seen, and the plan between them.
 
 pub mod access;
+pub mod backup;
 pub mod cluster;
 pub mod drain;
 pub mod etcd;

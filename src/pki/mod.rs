@@ -9,9 +9,11 @@ mod error;
 mod file;
 mod generate;
 mod inspect;
+mod request;
 
 pub use authorities::{Authorities, Authority, Pair, SigningPair};
 pub use check::ca_sha256;
 pub use error::PkiError;
 pub use file::{SharedFile, SharedPath};
 pub use inspect::{Certificate, certificates};
+pub use request::request;

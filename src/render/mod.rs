@@ -14,6 +14,7 @@ pub mod kernel;
 pub mod kubeadm;
 pub mod network;
 pub mod packages;
+pub mod snapshot;
 pub mod static_pods;
 pub mod taints;
 

@@ -1,6 +1,7 @@
 //! What a person or a program sees: bars, plain lines, plan trees, JSON. Data goes to stdout, talk to stderr.
 
 mod bars;
+mod bytes;
 mod certificates;
 pub mod json;
 mod lines;
@@ -11,6 +12,7 @@ mod screen;
 mod status;
 mod summary;
 
+pub use bytes::{Bytes, bytes};
 pub use certificates::{CertificateRow, certificates};
 pub use paint::Paint;
 pub use plan::{Detail, plan_tree};

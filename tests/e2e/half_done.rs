@@ -82,7 +82,6 @@ fn planned(lab: &Lab, node: &str, step: &str) -> String {
 }
 
 #[test]
-#[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
 fn what_died_half_way_is_recognised_and_repaired() {
     let lab = Lab::up("half-done", Shape::of(3, 1));
     // init before etcd, and a transaction of dpkg in its midst.

@@ -1,6 +1,8 @@
 //! Nodes come and go: removed, added, replaced, and the whole cluster reset. One cluster goes through all of it, each law a
 //! function; it begins from kept disks.
 
+mod keeping;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::time::{Duration, Instant};
@@ -17,6 +19,8 @@ fn nodes_come_and_go() {
     let inventory = lab.inventory().display().to_string();
     let fleet = Fleet { lab: &lab, inventory };
     fleet.what_makes_no_sense_is_refused();
+    fleet.certificates_are_told();
+    fleet.a_backup_is_whole();
     fleet.a_budget_that_never_allows_ends_the_drain();
     fleet.a_worker_leaves_and_others_things_stay();
     fleet.a_worker_comes_and_nobody_else_is_touched();

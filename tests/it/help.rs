@@ -5,7 +5,9 @@ use crate::kbootstrap::run;
 #[test]
 fn help() {
     insta::assert_snapshot!("help", run(&["--help"]));
-    for command in ["check", "facts", "plan", "up", "upgrade", "reset", "node", "certs", "kubeconfig", "runs", "report"] {
+    for command in
+        ["check", "facts", "plan", "up", "upgrade", "reset", "node", "backup", "certs", "kubeconfig", "runs", "report"]
+    {
         insta::assert_snapshot!(format!("help_{command}"), run(&[command, "--help"]));
     }
     for command in ["add", "remove", "replace"] {

@@ -4,7 +4,7 @@ use crate::diag::Problem;
 use crate::diag::toml::{At, Table, Value};
 use crate::inventory::keys::elsewhere;
 use crate::inventory::owned;
-use crate::inventory::raw::{Cluster, Endpoint, Network, Overrides, Repository, Runtime, Time};
+use crate::inventory::raw::{Backup, Cluster, Endpoint, Network, Overrides, Repository, Runtime, Time};
 use crate::model::cluster::{EndpointKind, Mtu, NetworkKind, RuntimeKind};
 use crate::model::invalid::Invalid;
 use crate::model::net::Cidr;
@@ -122,6 +122,13 @@ pub fn time(mut table: Table<'_>) -> Time {
     }
     table.finish(elsewhere);
     time
+}
+
+/// `[backup]`
+pub fn backup(mut table: Table<'_>) -> Backup {
+    let backup = Backup { recipients: table.list("recipients") };
+    table.finish(elsewhere);
+    backup
 }
 
 /// `[override.*]`

@@ -1,5 +1,6 @@
 //! `--output json`: types that only serialize, each with the name of its schema; additive within a version.
 
+mod backup;
 mod certificates;
 pub mod check;
 pub mod facts;
@@ -9,6 +10,7 @@ pub mod playbook;
 mod report;
 mod status;
 
+pub use backup::{backup, backups};
 pub use certificates::certificates;
 pub use kubeconfig::kubeconfig;
 pub use plan::plan;

@@ -1,13 +1,14 @@
 //! One run of `kbootstrap upgrade`, followed by its events and killed at a moment of choice.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::lab::Lab;
+use crate::lab::{Lab, running::Running};
+
+/// The longest that one run may take.
+const RUN: Duration = Duration::from_secs(1500);
 
 /// Once this step of this node is done, and so long after.
 pub struct Moment<'a> {
@@ -30,40 +31,30 @@ pub struct Upgrade {
 impl Upgrade {
     pub fn run(lab: &Lab, to: &str, moments: &[Moment<'_>]) -> Self {
         let began = Instant::now();
-        let inventory = lab.inventory();
-        let mut command = lab.command(env!("CARGO_BIN_EXE_kbootstrap"));
-        command.args(["--output", "json", "upgrade"]).arg(inventory).args(["--yes", "--to", to]);
-        let mut child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut stderr = child.stderr.take().expect("piped");
-        let said = thread::spawn(move || {
-            let mut text = String::new();
-            let _ = stderr.read_to_string(&mut text);
-            text
+        let inventory = lab.inventory().display().to_string();
+        let mut run = Running::start(lab, &["upgrade", &inventory, "--yes", "--to", to]);
+        let mut killed = None;
+        run.until(RUN, |event| {
+            let node = event["owner"]["node"].as_str();
+            let done = event["event"] == "step-finished" && event["outcome"] == "changed";
+            killed =
+                moments.iter().position(|moment| done && Some(moment.node) == node && event["step"] == moment.step);
+            killed.is_some()
         });
-        let (mut killed, mut steps) = (None, Vec::new());
-        for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
-            let line = line.expect("text");
-            let event: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("no JSON: {error}\n{line}"));
-            if event["event"] != "step-finished" || event["outcome"] != "changed" {
-                continue;
-            }
-            let (node, step) = (event["owner"]["node"].as_str(), event["step"].as_str().expect("a step has a name"));
-            steps.push((step.to_owned(), event["seconds"].as_f64().unwrap_or(0.0)));
-            let hit = moments.iter().position(|moment| Some(moment.node) == node && moment.step == step);
-            if let Some(index) = hit {
+        let seen = std::mem::take(&mut run.seen);
+        let (code, stderr) = match killed {
+            Some(index) => {
                 thread::sleep(moments[index].delay);
-                child.kill().expect("it is there");
-                killed = Some(index);
-                break;
+                (None, run.kill())
             }
-        }
-        let code = child.wait().expect("it ends").code();
-        let stderr = said.join().expect("read");
+            None => {
+                let ended = run.end(RUN);
+                (ended.code, ended.stderr)
+            }
+        };
+        let steps = seen.iter().filter(|event| event["event"] == "step-finished" && event["outcome"] == "changed");
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let steps = steps.map(|event| (text(&event["step"]), event["seconds"].as_f64().unwrap_or(0.0))).collect();
         Self { killed, code, seconds: began.elapsed().as_secs_f64(), stderr, steps }
     }
 

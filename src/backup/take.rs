@@ -1,0 +1,166 @@
+//! Taking a backup: a control plane puts everything together, and it is fetched bit by bit.
+
+use std::{path::Path, time::Duration};
+
+use serde::Deserialize;
+
+use super::{
+    BackupError, Manifest, Part,
+    archive::Writer,
+    manifest::{SCHEMA, Snapshot},
+};
+use crate::{
+    model::{backup::AgeRecipient, etcd::EtcdLayout, name::NodeName},
+    render::snapshot,
+    shell::wrap,
+    transport::{Effect, Limits, Script},
+};
+
+/// Where a control plane keeps what is being fetched, root's alone.
+const DRAFTS: &str = "/var/lib/kbootstrap/backup/drafts";
+/// Bytes of one fetch.
+const CHUNK: u64 = 8 << 20;
+/// A snapshot of many GiB on a slow disk.
+const PREPARE: Duration = Duration::from_secs(900);
+
+/// Of which cluster, and to whom.
+pub struct Taken<'a> {
+    pub cluster: &'a str,
+    pub id: &'a str,
+    pub kubernetes: &'a str,
+    pub node: &'a NodeName,
+    pub etcd: EtcdLayout,
+    /// RFC 3339.
+    pub at: String,
+    /// Unique among backups.
+    pub name: String,
+    pub recipients: &'a [AgeRecipient],
+}
+
+#[derive(Deserialize)]
+struct Prepared {
+    snapshot: Snapshot,
+    parts: Vec<Part>,
+}
+
+/// Takes a backup of the cluster through this control plane into `path`, which must not exist. On the node nothing of it is
+/// left, whatever the end; what an earlier one left there goes, too. `told` hears how many bytes of how many are here.
+///
+/// # Errors
+/// With what the node said, or why the archive could not be written.
+pub async fn take(
+    connection: &dyn Effect,
+    taken: &Taken<'_>,
+    path: &Path,
+    mut told: impl FnMut(u64, u64),
+) -> Result<Manifest, BackupError> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let result = async {
+        let said = run(connection, &prepare(taken), PREPARE).await?;
+        let prepared: Prepared = serde_json::from_slice(&said)
+            .map_err(|why| BackupError(format!("{} answered what makes no sense: {why}", taken.node)))?;
+        let manifest = Manifest {
+            schema: SCHEMA.to_owned(),
+            cluster: taken.cluster.to_owned(),
+            id: taken.id.to_owned(),
+            kubernetes: taken.kubernetes.to_owned(),
+            node: taken.node.to_string(),
+            taken: taken.at.clone(),
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            etcd: prepared.snapshot,
+            parts: prepared.parts,
+        };
+        let all: u64 = manifest.parts.iter().map(|part| part.bytes).sum();
+        let mut here = 0;
+        let mut writer = Writer::begin(folder, taken.recipients, &manifest)?;
+        while let Some(part) = writer.next()? {
+            let mut offset = 0;
+            while offset < part.bytes {
+                let bytes = run(connection, &fetch(taken, &part.name, offset), Duration::from_secs(120)).await?;
+                if bytes.is_empty() {
+                    return Err(BackupError(format!("{} ended early on {}", part.name, taken.node)));
+                }
+                writer.more(&bytes)?;
+                offset += bytes.len() as u64;
+                here += bytes.len() as u64;
+                told(here, all);
+            }
+        }
+        writer.finish(path)?;
+        Ok(manifest)
+    }
+    .await;
+    let _ = run(connection, &format!("rm -rf {DRAFTS}"), Duration::from_secs(60)).await;
+    result
+}
+
+async fn run(connection: &dyn Effect, body: &str, within: Duration) -> Result<Vec<u8>, BackupError> {
+    let output = connection.run(&Script::new(wrap(body)), Limits::within(within)).await;
+    let output = output.map_err(|error| BackupError(error.to_string()))?;
+    if output.exit.is_success() {
+        return Ok(output.stdout);
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    Err(BackupError(format!("{}: {}", output.exit, words.trim())))
+}
+
+/// POSIX text that puts the parts together and tells of them as JSON.
+fn prepare(taken: &Taken<'_>) -> String {
+    format!(
+        r#"set -eu
+umask 077
+kb_new={DRAFTS}/{name}
+rm -rf {DRAFTS}
+mkdir -p "$kb_new"
+chmod 700 /var/lib/kbootstrap/backup
+kb_need=$(($(stat -c %s {data}/member/snap/db) * 2 / 1024 + 65536))
+kb_free=$(df -Pk "$kb_new" | awk 'NR == 2 {{ print $4 }}')
+[ "$kb_free" -gt "$kb_need" ] || {{ echo "$kb_free KiB are free, and a backup needs $kb_need" >&2; exit 1; }}
+{snapshot}
+[ -s "$kb_new/etcd.json" ] || printf '{{"hash":0,"revision":0,"totalKey":0,"totalSize":0}}' > "$kb_new/etcd.json"
+kb_files=
+for kb_path in etc/kubernetes etc/kbootstrap var/lib/kbootstrap/cluster.toml; do
+  if [ -e "/$kb_path" ]; then kb_files="$kb_files $kb_path"; fi
+done
+tar -C / -cf "$kb_new/files.tar" --exclude=etc/kubernetes/tmp $kb_files
+printf '{{"snapshot":%s,"parts":[' "$(cat "$kb_new/etcd.json")"
+kb_comma=
+for kb_part in etcd.db files.tar; do
+  kb_sum=$(sha256sum "$kb_new/$kb_part")
+  printf '%s{{"name":"%s","bytes":%s,"sha256":"%s"}}' "$kb_comma" "$kb_part" "$(stat -c %s "$kb_new/$kb_part")" "${{kb_sum%% *}}"
+  kb_comma=,
+done
+printf ']}}'"#,
+        name = taken.name,
+        data = taken.etcd.data_folder(),
+        snapshot = snapshot::take(taken.etcd),
+    )
+}
+
+fn fetch(taken: &Taken<'_>, part: &str, offset: u64) -> String {
+    format!("tail -c +{} {DRAFTS}/{}/{part} | head -c {CHUNK}", offset + 1, taken.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_scripts_are_shell() {
+        let node: NodeName = "cp1".parse().unwrap();
+        let taken = Taken {
+            cluster: "lab",
+            id: "1",
+            kubernetes: "1.30.14",
+            node: &node,
+            etcd: EtcdLayout::Stacked,
+            at: String::new(),
+            name: "20261121-190000-abcd".into(),
+            recipients: &[],
+        };
+        for script in [prepare(&taken), fetch(&taken, "etcd.db", 8 << 20)] {
+            let checked = std::process::Command::new("/bin/sh").args(["-n", "-c", &wrap(&script)]).status();
+            assert!(checked.unwrap().success(), "{script}");
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod confirm;
 mod control_planes;
 mod drain;
 mod ending;
+mod etcd;
 mod execute;
 mod facts;
 mod failure;
@@ -105,6 +106,7 @@ pub enum Command {
     Upgrade(upgrade::Upgrade),
     Status(status::Status),
     Backup(backup::Backup),
+    Etcd(etcd::Etcd),
     Certs(certs::Certs),
     Kubeconfig(kubeconfig::Kubeconfig),
     Runs(history::Runs),
@@ -124,6 +126,7 @@ impl Command {
             Self::Upgrade(upgrade) => talking(upgrade.run(output)),
             Self::Status(status) => talking(status.run(output)),
             Self::Backup(backup) => talking(backup.run(output)),
+            Self::Etcd(etcd) => talking(etcd.run(output)),
             Self::Certs(certs) => talking(certs.run(output)),
             Self::Kubeconfig(kubeconfig) => talking(kubeconfig.run(output)),
             Self::Runs(runs) => runs.run(output),

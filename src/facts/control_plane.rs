@@ -81,6 +81,8 @@ struct Status {
     version: String,
     #[serde(default, rename = "dbSize")]
     db_size: String,
+    #[serde(default, rename = "dbSizeInUse")]
+    db_size_in_use: String,
     #[serde(default)]
     leader: String,
     /// Alarms among others: `memberID:10501334649042878790 alarm:NOSPACE `.
@@ -116,6 +118,7 @@ fn etcd(members: Option<&str>, status: Option<&str>, range: Option<&str>) -> Opt
         leader: hex(&status.leader).filter(|leader| leader != "0"),
         member: hex(&status.header.member_id)?,
         db_bytes: status.db_size.parse().unwrap_or(0),
+        db_in_use_bytes: status.db_size_in_use.parse().unwrap_or(0),
         version: status.version,
         alarms: status.errors.iter().filter_map(alarm).collect(),
         kubeadm_config: range.map(|range| !matches!(range.count.as_str(), "" | "0")),

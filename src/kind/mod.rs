@@ -12,6 +12,7 @@ mod cluster;
 mod context;
 mod diff;
 mod directory;
+pub mod etcd;
 mod file;
 mod images;
 pub mod leave;

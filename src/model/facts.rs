@@ -143,6 +143,8 @@ pub struct Etcd {
     /// This node's member id, hex.
     pub member: String,
     pub db_bytes: u64,
+    /// Of them what is in use; the rest is given back by a defragmentation.
+    pub db_in_use_bytes: u64,
     pub version: String,
     pub alarms: Vec<String>,
     /// Whether key `/registry/configmaps/kube-system/kubeadm-config` is there, asked with quorum (`/v3/kv/range`,

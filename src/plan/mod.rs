@@ -1,6 +1,7 @@
 //! Planning: desired and observed in, a plan out. Pure.
 
 mod build;
+pub mod defrag;
 pub mod expand;
 pub mod remove;
 pub mod reset;

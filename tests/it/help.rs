@@ -5,9 +5,21 @@ use crate::kbootstrap::run;
 #[test]
 fn help() {
     insta::assert_snapshot!("help", run(&["--help"]));
-    for command in
-        ["check", "facts", "plan", "up", "upgrade", "reset", "node", "backup", "certs", "kubeconfig", "runs", "report"]
-    {
+    for command in [
+        "check",
+        "facts",
+        "plan",
+        "up",
+        "upgrade",
+        "reset",
+        "node",
+        "backup",
+        "etcd",
+        "certs",
+        "kubeconfig",
+        "runs",
+        "report",
+    ] {
         insta::assert_snapshot!(format!("help_{command}"), run(&[command, "--help"]));
     }
     for command in ["add", "remove", "replace"] {

@@ -231,6 +231,7 @@ mod tests {
                     leader: Some("a".into()),
                     member: "a".into(),
                     db_bytes: 3 << 20,
+                    db_in_use_bytes: 2 << 20,
                     version: "3.5.15".into(),
                     alarms: vec!["NOSPACE".into()],
                     kubeadm_config: Some(true),

@@ -51,7 +51,8 @@ impl Lab {
         for node in &nodes {
             let units = self.ssh(node, "systemctl list-units --all --plain --no-legend 'kbootstrap-*'").success();
             assert_eq!(units, "", "units left on {node}");
-            let inputs = self.ssh(node, "sudo find /run/kbootstrap -path '*/in/*'").success();
+            // A node that was booted since has no such folder.
+            let inputs = self.ssh(node, "sudo find /run/kbootstrap -path '*/in/*' 2> /dev/null; true").success();
             assert_eq!(inputs, "", "late inputs left on {node}");
         }
     }

@@ -178,10 +178,10 @@ impl Change<'_> {
     }
 
     fn can_begin(&self, survey: &Survey) -> Result<(), Failure> {
-        let refused = survey.plan.refusals().next().is_some();
         if let Cluster::Unknown { reason } = &survey.cluster
             && self.needs_cluster
-            && !refused
+            // What a plan refuses for another reason is told by itself.
+            && survey.plan.refusals().all(|(_, _, refusal)| refusal.reason.contains(reason.as_str()))
         {
             notices(&survey.plan, self.output);
             return Err(Error::new("begin")
@@ -191,7 +191,7 @@ impl Change<'_> {
                 .hint("bring the control planes back first, then run the same command again")
                 .into());
         }
-        if refused {
+        if survey.plan.refusals().next().is_some() {
             self.tree(survey, ui::Detail::Changes);
             return Err(has_refusals(&survey.plan, self.output.format() == Format::Json).into());
         }

@@ -45,8 +45,6 @@ const MOMENTS: [(&str, &str); 3] = [("w1", "packages.install"), ("cp1", "kuberne
 /// excepted, without which there is no cluster to join; the same command again converges.
 fn formed_through(lab: &Lab, faults: [Fault; 3]) {
     println!("faults: {faults:?}");
-    // The disk of the other worker is full before its packages come.
-    lab.fill("w2");
     let mut run = up(lab);
     let failures = std::thread::scope(|scope| {
         for ((node, step), fault) in MOMENTS.into_iter().zip(faults) {
@@ -54,6 +52,10 @@ fn formed_through(lab: &Lab, faults: [Fault; 3]) {
                 || run.seen.last().is_some_and(|event| event["event"] == "run-finished")
             {
                 break;
+            }
+            if node == "w1" {
+                // Past preflight the disk of the other worker becomes full.
+                scope.spawn(|| lab.fill("w2"));
             }
             scope.spawn(move || match fault {
                 Fault::Dropped => drop_connections(lab, node),

@@ -188,7 +188,10 @@ impl Change<'_> {
                 .cause(format!(
                     "whether the cluster lives is unknown, and nothing is done to what is merely unknown: {reason}"
                 ))
-                .hint("bring the control planes back first, then run the same command again")
+                .hint(
+                    "bring the control planes back, then run the same command again; in the place of one that is gone for \
+                     good before there was a cluster, put a bare machine",
+                )
                 .into());
         }
         if survey.plan.refusals().next().is_some() {

@@ -100,7 +100,6 @@ fn kill_at(lab: &Lab, point: &Point) -> bool {
 
 /// Killed between any two ops and at any moment, from the first op to the proof.
 #[test]
-#[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
 fn killed_anywhere_it_goes_on_from_what_is_there() {
     let mut random = StdRng::seed_from_u64(seed());
     let lab = Lab::up("faults-killed", Shape::of(3, 1));

@@ -50,7 +50,7 @@ fn free_within(lab: &Lab, limit: Duration) -> Duration {
 }
 
 #[test]
-#[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
+#[ignore = "long: `tests/run e2e --long` runs it"]
 fn two_operators_never_interleave() {
     let lab = Lab::formed("locks");
 

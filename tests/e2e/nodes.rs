@@ -31,7 +31,7 @@ fn nodes_come_and_go() {
 
 /// The same through many kills and many rounds.
 #[test]
-#[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
+#[ignore = "long: `tests/run e2e --long` runs it"]
 fn nodes_come_and_go_again_and_again() {
     if !long() {
         return;

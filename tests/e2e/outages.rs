@@ -89,7 +89,7 @@ fn formed_through(lab: &Lab, faults: [Fault; 3]) {
 
 /// Connections lost, a network that is away for 40 s and a node without power, while apt, init and join are at work.
 #[test]
-#[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
+#[ignore = "long: `tests/run e2e --long` runs it"]
 fn a_lost_connection_ends_nothing_and_a_lost_node_only_itself() {
     let lab = Lab::up("outages", Shape::of(3, 2));
     let mut faults = [Fault::Cut, Fault::Dropped, Fault::Power];
@@ -130,7 +130,7 @@ fn finish(mut run: Running) -> (Option<i32>, Vec<String>) {
 
 /// A node that hangs, and a registry that takes connections and never answers: bounded time, and the others are done.
 #[test]
-#[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
+#[ignore = "long: `tests/run e2e --long` runs it"]
 fn what_hangs_is_given_up_and_the_others_are_done() {
     if !long() {
         return;

@@ -42,7 +42,6 @@ fn files_below(folder: &Path, all: &mut Vec<std::path::PathBuf>) {
 }
 
 #[test]
-#[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
 fn no_secret_is_anywhere_but_where_it_belongs() {
     let lab = Lab::up("secrets", Shape { variants: vec![("all", "sudo-password")], ..Shape::of(1, 1) });
     let inventory = lab.folder().join("sudo-password.toml");

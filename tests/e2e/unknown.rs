@@ -49,6 +49,7 @@ fn everywhere(lab: &Lab, text: &str) {
 }
 
 #[test]
+#[ignore = "long: `tests/run e2e --long` runs it"]
 fn a_cluster_that_does_not_answer_is_left_as_it_is() {
     let lab = Lab::formed("unknown");
 
@@ -87,6 +88,7 @@ fn a_cluster_that_does_not_answer_is_left_as_it_is() {
 }
 
 #[test]
+#[ignore = "long: `tests/run e2e --long` runs it"]
 fn no_second_cluster_is_formed_beside_one_that_is_silent() {
     let lab = Lab::up("unknown-silent", Shape::of(3, 0));
     lab.cut("cp2");

@@ -69,7 +69,7 @@ fn a_cluster_at_work_is_upgraded_through_kills() {
 
 /// Each stops before harm with the condition named, and after the repair the same command finishes.
 #[test]
-#[ignore = "not yet seen to pass as a whole: `tests/run e2e --long` runs it"]
+#[ignore = "long: `tests/run e2e --long` runs it"]
 fn what_fails_is_named_and_gone_on_with_after_repair() {
     if !long() {
         println!("only with --long");

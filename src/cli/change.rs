@@ -62,8 +62,7 @@ pub struct Change<'a> {
 
 impl Change<'_> {
     /// Goes through all of it. `look` looks at what is there and plans; `before` is done once the plan stands and before
-    /// anything is changed, `after` when the machines are
-    /// as they shall be.
+    /// anything is changed, `after` when the machines are as they shall be.
     ///
     /// # Errors
     /// What stands in the way, or what failed.

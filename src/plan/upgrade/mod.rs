@@ -112,7 +112,9 @@ pub fn is_due(input: &build::Input) -> bool {
                 StepKind::Packages(wishes) => kind::upgrade::changes_installed(wishes, seen),
                 _ => false,
             });
-            runtime || !kind::upgrade::stage(spec, node, seen, live).is_done()
+            // A node that a run which died had closed is opened again in the same way.
+            let closed = live.nodes.get(&node.name).is_some_and(|node| node.cordoned);
+            runtime || closed || kind::upgrade::is_behind(spec, node, seen, live)
         })
 }
 

@@ -314,6 +314,37 @@ fn an_apply_that_died_is_made_again() {
 }
 
 #[test]
+fn a_roll_is_due_where_something_is_older_and_never_for_what_is_not_seen() {
+    let due = |world: &World| {
+        let steps = world.spec.nodes.iter().map(|node| (node.name.clone(), Vec::new())).collect();
+        is_due(&build::Input {
+            spec: &world.spec,
+            steps: &steps,
+            cluster_steps: &[],
+            observations: &world.observations,
+            cluster: &Cluster::Live(Box::new(world.live.clone())),
+        })
+    };
+    assert!(due(&World::new("1.31.13")));
+    let mut world = World::new("1.30.14");
+    assert!(!due(&world));
+    world.live.static_pods.remove(&(name("cp1"), "kube-scheduler".to_owned()));
+    assert!(!due(&world), "somebody took its manifest away: that is no older version");
+    world.spec.overrides.cluster = serde_json::from_str(r#"{"etcd":{"local":{"imageTag":"3.5.21-0"}}}"#).unwrap();
+    world.live.static_pods.insert((name("cp2"), "etcd".to_owned()), pod("registry.k8s.io/etcd:3.5.15-0"));
+    assert!(due(&world));
+    let mut world = World::new("1.30.14");
+    world.live.nodes.get_mut(&name("w1")).unwrap().cordoned = true;
+    assert!(due(&world), "a roll ended before it opened a node again");
+    let mut world = World::new("1.31.13");
+    world.live.nodes.remove(&name("w3"));
+    assert!(!due(&world), "a node is to be joined first");
+    let mut world = World::new("1.30.14");
+    world.rolled("cp1");
+    assert!(!due(&world), "it was begun by somebody who wants a newer version");
+}
+
+#[test]
 fn what_is_done_needs_nothing() {
     let mut world = World::new("1.31.13");
     for node in ["cp1", "cp2", "cp3", "w1", "w2", "w3"] {

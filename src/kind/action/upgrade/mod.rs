@@ -94,6 +94,19 @@ pub fn stage(spec: &ClusterSpec, node: &NodeSpec, seen: &Seen, live: &Live) -> S
     }
 }
 
+/// Whether anything on a node is seen to be of an older version than is wanted. What is not seen at all is no sign of that:
+/// a static pod may be away for other reasons.
+pub fn is_behind(spec: &ClusterSpec, node: &NodeSpec, seen: &Seen, live: &Live) -> bool {
+    let wanted = spec.kubernetes();
+    let older = |found: Option<KubeVersion>| found.is_some_and(|found| found < wanted);
+    let kubelet = live.nodes.get(&node.name).and_then(|node| node.kubelet.parse().ok());
+    ["kubeadm", "kubelet"].iter().any(|package| older(installed(seen, package)))
+        || older(kubelet)
+        || (node.is_control_plane()
+            && (COMPONENTS.iter().any(|component| older(pod_version(live, &node.name, component)))
+                || etcd_is_behind(spec, &node.name, live)))
+}
+
 /// Whether anything of Kubernetes on a node is of a newer version than this.
 pub fn is_beyond(seen: &Seen, version: KubeVersion) -> bool {
     ["kubeadm", "kubelet"].iter().any(|package| installed(seen, package).is_some_and(|found| found > version))

@@ -92,8 +92,8 @@ impl Remove {
             None => stranger(means.desired(spec.clone()), &self.name, &self.machines).await?,
         };
         draft.remove(&self.name)?;
-        let removal = Removal::new(spec, node, self.terms.terms(self.dead), &means);
-        if known && removal.after.control_planes().next().is_some() {
+        let removal = Removal::new(spec, node, self.terms.terms(self.dead), &means)?;
+        if known {
             // Whatever else the file says must still stand without the node.
             draft.spec(home.as_deref())?;
         }
@@ -126,9 +126,18 @@ pub struct Removal {
 }
 
 impl Removal {
-    pub fn new(mut spec: ClusterSpec, node: NodeSpec, terms: Terms, means: &open::Means) -> Self {
+    /// What a removal of `node` needs.
+    ///
+    /// # Errors
+    /// It is the last control plane, and with it the cluster.
+    pub fn new(mut spec: ClusterSpec, node: NodeSpec, terms: Terms, means: &open::Means) -> Result<Self, Error> {
         let mut after = spec.clone();
         after.nodes.retain(|other| other.name != node.name);
+        if after.control_planes().next().is_none() {
+            return Err(Error::new(format!("remove node {}", node.name))
+                .cause("it is the last one of the control planes, and with it goes the cluster")
+                .hint("`kbootstrap node add --role control-plane` makes it one of several; `kbootstrap reset` ends the cluster"));
+        }
         if spec.node(&node.name).is_none() {
             spec.nodes.push(node.clone());
         }
@@ -143,7 +152,7 @@ impl Removal {
             desired.scope = Some(control_planes.chain([node.name.clone()]).collect());
         }
         desired.leaving = Some(node.name.clone());
-        Self { desired, after, node, terms }
+        Ok(Self { desired, after, node, terms })
     }
 
     /// Looks, and plans the removal.

@@ -95,7 +95,7 @@ impl Replace {
     ) -> Result<ExitStatus, Failure> {
         let mut terms = self.terms.terms(self.dead);
         terms.replaced = true;
-        let removal = Removal::new(spec, node, terms, means);
+        let removal = Removal::new(spec, node, terms, means)?;
         let change = self.change(&removal.desired, output);
         let look = async |open: Connections, keep: bool| removal.look(open, keep).await;
         change.run(look, || Ok(()), || Ok(())).await

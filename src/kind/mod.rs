@@ -31,7 +31,7 @@ mod time;
 mod write;
 
 pub use action::upgrade;
-pub use cluster::{config::wanted_etcd_image, judge_cluster, wanted_objects};
+pub use cluster::{config::wanted_etcd_image, judge_cluster, spread_coredns, wanted_objects};
 pub use context::Context;
 
 use crate::model::{

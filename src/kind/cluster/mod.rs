@@ -73,11 +73,14 @@ fn coredns(spec: &ClusterSpec, live: Option<&Live>) -> Verdict {
             return Verdict::Satisfied;
         }
     }
-    let diff = vec!["~ CoreDNS: its replicas share a node -> two nodes".to_owned()];
-    op::change(
-        diff,
-        vec![cluster_op("cluster.coredns", "spread CoreDNS over two nodes", ClusterOp::SpreadCoredns, 120)],
-    )
+    spread_coredns("its replicas share a node")
+}
+
+/// CoreDNS on two nodes again, after what is said; nothing is moved where it is so.
+pub fn spread_coredns(why: &str) -> Verdict {
+    let diff = vec![format!("~ CoreDNS: {why} -> two nodes")];
+    let op = cluster_op("cluster.coredns", "spread CoreDNS over two nodes", ClusterOp::SpreadCoredns, 120);
+    op::change(diff, vec![op])
 }
 
 /// kubeadm's own number. More than that is somebody's wish; less is no answer while a node is down.

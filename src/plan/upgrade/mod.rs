@@ -33,7 +33,7 @@ use crate::{
         observe::{Observation, Seen},
         plan::{Chain, Gate, Item, Owner, Plan, Refusal, Verdict},
         rolling::{RollTerms, Rolling},
-        step::{Step, StepId, StepKind},
+        step::{Action, Step, StepId, StepKind},
         version::KubeVersion,
     },
 };
@@ -130,7 +130,13 @@ impl Roll<'_> {
         let ends = roll::gate(self, &mut chains);
         let mut items = checks::cluster(self, &versions);
         let steps = build::cluster_items(&self.input.base, &chains);
-        items.extend(steps.into_iter().map(|mut item| {
+        let drains = chains.iter().flat_map(|chain| &chain.items).any(|item| item.step.as_str() == roll::DRAIN);
+        items.extend(self.input.base.cluster_steps.iter().zip(steps).map(|(step, mut item)| {
+            // Wherever its replicas are now: the last drain may put both of them on one node.
+            let spread = matches!(step.kind, StepKind::Action(Action::CorednsSpread)) && self.spec.nodes.len() > 1;
+            if spread && drains && !item.verdict.is_change() {
+                item.verdict = kind::spread_coredns("drains move its replicas");
+            }
             if item.verdict.is_change() {
                 item.waits.clone_from(&ends);
             }

@@ -29,6 +29,8 @@ const LEADER_S: u32 = 60;
 
 /// The last step of a node's roll, by which others wait for it.
 const LAST: &str = "upgrade.uncordon";
+/// The step that empties a node.
+pub const DRAIN: &str = "upgrade.drain";
 /// The last step of what is done to a control plane's servers.
 const LAST_OF_SERVER: &str = "upgrade.server-return";
 
@@ -208,7 +210,7 @@ impl Rolled<'_> {
         ];
         let disrupts = Some("its pods are evicted, and it is out of service for a minute or two".to_owned());
         let change = Change { diff: vec![], ops, disrupts };
-        items.push(item("upgrade.drain", "its pods run elsewhere", Verdict::Change(change)));
+        items.push(item(DRAIN, "its pods run elsewhere", Verdict::Change(change)));
     }
 }
 

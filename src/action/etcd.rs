@@ -89,7 +89,7 @@ enum Heir<'a> {
 
 /// The next voter in turn, as the member that was asked knows them.
 fn heir(etcd: &Etcd, turn: usize) -> Heir<'_> {
-    if etcd.leader.as_ref() != Some(&etcd.member) {
+    if !etcd.leads() {
         return Heir::NotNeeded;
     }
     let able = |member: &&EtcdMember| member.id != etcd.member && !member.learner && !member.name.is_empty();

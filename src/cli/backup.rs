@@ -111,17 +111,11 @@ impl Take {
                 return Err(failed().cause(reason).hint(hint).into());
             }
         };
-        // A follower's disk is spared the least; any member with a leader has all that is committed.
-        let fit = |node: &&NodeSpec| {
-            let etcd = seen.facts(&node.name).and_then(|facts| facts.kubernetes.etcd.as_ref());
-            etcd.is_some_and(|etcd| etcd.leader.is_some() && etcd.kubeadm_config == Some(true))
-        };
-        let leads = |node: &&NodeSpec| {
-            let etcd = seen.facts(&node.name).and_then(|facts| facts.kubernetes.etcd.as_ref());
-            etcd.is_some_and(|etcd| etcd.leader.as_ref() == Some(&etcd.member))
-        };
-        let node =
-            spec.control_planes().filter(fit).find(|node| !leads(node)).or_else(|| spec.control_planes().find(fit));
+        // Any member with a quorum has all that is committed; the leader has the most to do already.
+        let member = |node: &NodeSpec| seen.facts(&node.name)?.kubernetes.etcd.as_ref();
+        let fit = spec.control_planes().filter_map(|node| Some((node, member(node)?)));
+        let fit = fit.filter(|(_, etcd)| etcd.leader.is_some() && etcd.kubeadm_config == Some(true));
+        let node = fit.min_by_key(|(_, etcd)| etcd.leads()).map(|(node, _)| node);
         let Some(node) = node else {
             return Err(failed()
                 .cause("no member of etcd answers and has its quorum")

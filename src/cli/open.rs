@@ -6,7 +6,7 @@ use super::{Failure, Machines, survey::Desired};
 use crate::{
     error::{Error, ExitStatus},
     inventory,
-    model::{access::SudoMode, cluster::ClusterSpec, release::Release, secret::Secret},
+    model::{access::SudoMode, cluster::ClusterSpec, secret::Secret},
     playbook::{self, Playbook},
 };
 
@@ -28,15 +28,6 @@ pub fn desired(machines: &Machines) -> Result<Desired, Failure> {
     let mut desired = means(&spec, machines)?.desired(spec);
     desired.rolls = true;
     Ok(desired)
-}
-
-/// As [`desired`], in another version than the inventory's.
-///
-/// # Errors
-/// As [`desired`].
-pub fn desired_at(machines: &Machines, release: Release) -> Result<Desired, Failure> {
-    let spec = ClusterSpec { release, ..spec(machines)? };
-    Ok(means(&spec, machines)?.desired(spec))
 }
 
 /// What is needed besides a cluster to work on it: asked for once, however many clusters a command compares.

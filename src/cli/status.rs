@@ -145,7 +145,7 @@ fn node(seen: &ControlPlanes, live: &Live, name: &NodeName) -> NodeStatus {
 fn etcd(etcd: &Etcd) -> EtcdStatus {
     EtcdStatus {
         member: etcd.member.clone(),
-        leader: etcd.leader.as_ref() == Some(&etcd.member),
+        leader: etcd.leads(),
         learner: etcd.members.iter().any(|member| member.id == etcd.member && member.learner),
         db_bytes: etcd.db_bytes,
         version: etcd.version.clone(),

@@ -36,8 +36,6 @@ pub struct Desired {
     pub targets: BTreeMap<NodeName, SshTarget>,
     pub steps: BTreeMap<NodeName, Vec<Step>>,
     pub cluster_steps: Vec<Step>,
-    /// What is to be read on every node besides what its steps ask for.
-    pub more_reads: Vec<Read>,
     /// The nodes that are looked at and planned for, all control planes among them; all nodes where absent.
     pub scope: Option<BTreeSet<NodeName>>,
     /// The node that is about to go: the API is asked of it last.
@@ -67,13 +65,11 @@ impl Desired {
         let cluster_steps = plan::expand::cluster_steps(playbook, &spec);
         let targets =
             spec.nodes.iter().map(|node| (node.name.clone(), reach::target(node, accept_new, sudo))).collect();
-        let more_reads = kind::upgrade::reads();
         Self {
             connector: reach::connector(),
             targets,
             steps,
             cluster_steps,
-            more_reads,
             scope: None,
             leaving: None,
             rolls: false,
@@ -158,7 +154,7 @@ impl Desired {
         let mut targets = Vec::new();
         for node in self.nodes() {
             let own = self.steps[&node.name].iter().flat_map(kind::reads);
-            let reads: BTreeSet<Read> = own.chain(self.more_reads.iter().cloned()).collect();
+            let reads: BTreeSet<Read> = own.chain(kind::upgrade::reads()).collect();
             let ask = Ask::new(&reads);
             let ask = if node.is_control_plane() { ask.with_admin_conf() } else { ask };
             match open.remove(&node.name) {

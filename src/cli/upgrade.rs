@@ -59,9 +59,9 @@ pub struct Upgrade {
 
 impl Upgrade {
     pub async fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
-        let now = open::spec(&self.machines)?.kubernetes();
-        let release = release(now, self.to.unwrap_or(now))?;
-        let desired = open::desired_at(&self.machines, release)?;
+        let mut spec = open::spec(&self.machines)?;
+        spec.release = release(spec.kubernetes(), self.to.unwrap_or(spec.kubernetes()))?;
+        let desired = open::means(&spec, &self.machines)?.desired(spec);
         let look = async |open: Connections, keep: bool| -> Result<Survey, Failure> {
             let mut survey = desired.survey(open, keep).await;
             survey.plan = self.planned(&desired, &survey).await?;

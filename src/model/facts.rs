@@ -152,6 +152,13 @@ pub struct Etcd {
     pub kubeadm_config: Option<bool>,
 }
 
+impl Etcd {
+    /// Whether the member that was asked is the leader.
+    pub fn leads(&self) -> bool {
+        self.leader.as_ref() == Some(&self.member)
+    }
+}
+
 /// One member of etcd.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct EtcdMember {

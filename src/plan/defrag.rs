@@ -33,16 +33,10 @@ pub fn build(input: &Input) -> Plan {
     let all: Vec<(NodeName, Result<Option<&Etcd>, String>)> =
         spec.control_planes().map(|node| (node.name.clone(), seen(&node.name))).collect();
     let alarm = all.iter().any(|(_, etcd)| matches!(etcd, Ok(Some(etcd)) if !etcd.alarms.is_empty()));
-    let leads = |etcd: &Etcd| etcd.leader.as_ref() == Some(&etcd.member);
-    let mut order: Vec<&NodeName> = Vec::new();
-    for (name, etcd) in &all {
-        if matches!(etcd, Ok(Some(etcd)) if alarm || is_wasteful(etcd)) {
-            order.push(name);
-        }
-    }
-    order.sort_by_key(|name| {
-        all.iter().any(|(other, etcd)| other == *name && matches!(etcd, Ok(Some(etcd)) if leads(etcd)))
-    });
+    let members = all.iter().filter_map(|(name, etcd)| Some((name, etcd.as_ref().ok().copied().flatten()?)));
+    let mut turns: Vec<(&NodeName, &Etcd)> = members.filter(|(_, etcd)| alarm || is_wasteful(etcd)).collect();
+    turns.sort_by_key(|(_, etcd)| etcd.leads());
+    let order: Vec<&NodeName> = turns.into_iter().map(|(name, _)| name).collect();
     let names: Vec<NodeName> = all.iter().map(|(name, _)| name.clone()).collect();
     for (name, etcd) in &all {
         let items = match etcd {

@@ -16,16 +16,11 @@ use crate::lab::{
 
 const FORMED: Duration = Duration::from_secs(600);
 
-fn up(lab: &Lab) -> Running {
-    let inventory = lab.inventory().display().to_string();
-    Running::start(lab, &["up", &inventory, "--yes"])
-}
-
 /// Runs `up` to its end, as often as a person would try: one that comes while an API server is still starting is told so.
 #[track_caller]
 fn converge(lab: &Lab) {
     let began = Instant::now();
-    up(lab).end(FORMED).with(0);
+    Running::up(lab, &[]).end(FORMED).with(0);
     eprintln!("  converged in {:.1} s", began.elapsed().as_secs_f32());
     lab.assert_converged();
 }
@@ -67,7 +62,7 @@ const MILESTONES: &[(&str, &str, &str)] = &[
 
 /// Starts a run and kills it there. False where it came to its end before.
 fn kill_at(lab: &Lab, point: &Point) -> bool {
-    let mut run = up(lab);
+    let mut run = Running::up(lab, &[]);
     let reached = match point {
         Point::Boundary(number) => {
             let mut left = *number;

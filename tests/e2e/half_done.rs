@@ -48,8 +48,7 @@ fn exists_anew(path: &str) -> String {
 /// A run that must fail, in the end of these steps: `(node, step)`.
 #[track_caller]
 fn up_fails_at(lab: &Lab, killers: Vec<Killer>, wanted: &[(&str, &str)]) {
-    let inventory = lab.inventory().display().to_string();
-    let mut run = Running::start(lab, &["up", &inventory, "--yes"]);
+    let mut run = Running::up(lab, &[]);
     run.until(RUN, |event| event["event"] == "run-finished");
     drop(killers);
     let failures: Vec<(String, String, String)> = run
@@ -110,7 +109,6 @@ fn what_died_half_way_is_recognised_and_repaired() {
     let killers = vec![when(&lab, "cp3", &exists("/etc/kubernetes/pki/apiserver.crt"), KUBEADM)];
     up_fails_at(&lab, killers, &[("cp3", "kubernetes.join")]);
 
-    let inventory = lab.inventory().display().to_string();
-    Running::start(&lab, &["up", &inventory, "--yes"]).end(RUN).with(0);
+    Running::up(&lab, &[]).end(RUN).with(0);
     lab.assert_converged();
 }

@@ -21,12 +21,6 @@ fn make_work(lab: &Lab) {
     }
 }
 
-fn up(lab: &Lab, more: &[&str]) -> Running {
-    let inventory = lab.inventory().display().to_string();
-    let arguments: Vec<&str> = ["up", &inventory, "--yes"].into_iter().chain(more.iter().copied()).collect();
-    Running::start(lab, &arguments)
-}
-
 fn at_work(run: &mut Running) {
     assert!(run.until(RUN, |event| is(event, "op-started", "cp1", "kubernetes.static-pods")));
 }
@@ -56,15 +50,15 @@ fn two_operators_never_interleave() {
 
     // One works, one is told who.
     make_work(&lab);
-    let mut first = up(&lab, &[]);
+    let mut first = Running::up(&lab, &[]);
     at_work(&mut first);
     let id = run_id(&first);
-    let told = up(&lab, &[]).end(Duration::from_secs(60)).with(1);
+    let told = Running::up(&lab, &[]).end(Duration::from_secs(60)).with(1);
     assert!(told.contains("another run is at work") && told.contains(&id), "{told}");
 
     // A third one waits, and then does what is left: nothing.
     let began = Instant::now();
-    let third = up(&lab, &["--wait=4m"]);
+    let third = Running::up(&lab, &["--wait=4m"]);
     first.end(RUN).with(0);
     let ended = began.elapsed();
     let told = third.end(RUN).with(0);
@@ -73,24 +67,24 @@ fn two_operators_never_interleave() {
 
     // Its time over, it is told.
     make_work(&lab);
-    let mut first = up(&lab, &[]);
+    let mut first = Running::up(&lab, &[]);
     at_work(&mut first);
     let began = Instant::now();
-    let told = up(&lab, &["--wait=3s"]).end(Duration::from_secs(60)).with(1);
+    let told = Running::up(&lab, &["--wait=3s"]).end(Duration::from_secs(60)).with(1);
     println!("one that waits 3 s is told after {:.1} s", began.elapsed().as_secs_f32());
     assert!(told.contains("another run is at work"), "{told}");
 
     // The holder dies: the lock is free, and its batch is waited for by the next.
     first.kill();
     println!("locks are free {:.1} s after kill -9", free_within(&lab, Duration::from_secs(20)).as_secs_f32());
-    let next = up(&lab, &[]).end(RUN);
+    let next = Running::up(&lab, &[]).end(RUN);
     assert!(next.stderr.contains("waits for kbootstrap-batch-"), "{}", next.stderr);
     next.with(0);
     lab.assert_converged();
 
     // The holder's network dies.
     make_work(&lab);
-    let mut first = up(&lab, &[]);
+    let mut first = Running::up(&lab, &[]);
     at_work(&mut first);
     for node in CONTROL_PLANES {
         lab.cut_from(node, "lab");
@@ -102,7 +96,7 @@ fn two_operators_never_interleave() {
     // It comes back without its locks, and must not go on as if it had them.
     let ended = first.end(RUN);
     println!("the one without locks ended with {:?}", ended.code);
-    up(&lab, &[]).end(RUN).with(0);
+    Running::up(&lab, &[]).end(RUN).with(0);
     lab.assert_converged();
     never_at_once(&lab);
 }

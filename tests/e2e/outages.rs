@@ -12,11 +12,6 @@ use crate::lab::{
 
 const RUN: Duration = Duration::from_secs(480);
 
-fn up(lab: &Lab) -> Running {
-    let inventory = lab.inventory().display().to_string();
-    Running::start(lab, &["up", &inventory, "--yes"])
-}
-
 fn reached(run: &mut Running, kind: &str, owner: &str, step: &str) {
     let found = run.until(RUN, |event| is(event, kind, owner, step));
     assert!(found, "no {kind} of {owner} {step}: {:?}", run.seen.iter().rev().take(3).collect::<Vec<_>>());
@@ -45,7 +40,7 @@ const MOMENTS: [(&str, &str); 3] = [("w1", "packages.install"), ("cp1", "kuberne
 /// excepted, without which there is no cluster to join; the same command again converges.
 fn formed_through(lab: &Lab, faults: [Fault; 3]) {
     println!("faults: {faults:?}");
-    let mut run = up(lab);
+    let mut run = Running::up(lab, &[]);
     let failures = std::thread::scope(|scope| {
         for ((node, step), fault) in MOMENTS.into_iter().zip(faults) {
             if !run.until(RUN, |event| is(event, "op-started", node, step) || event["event"] == "run-finished")
@@ -83,7 +78,7 @@ fn formed_through(lab: &Lab, faults: [Fault; 3]) {
         assert!(!failed || fault == Fault::Power, "{node} {fault:?}: {failures:?}");
     }
     lab.unfill("w2");
-    up(lab).end(RUN).with(0);
+    Running::up(lab, &[]).end(RUN).with(0);
     lab.assert_converged();
 }
 
@@ -140,7 +135,7 @@ fn what_hangs_is_given_up_and_the_others_are_done() {
     let hang = "sudo sh -c 'setsid nc -lk 127.0.0.9 443 > /dev/null 2>&1 < /dev/null & \
                 echo 127.0.0.9 registry.k8s.io >> /etc/hosts'";
     lab.ssh("w2", hang).success();
-    let mut run = up(&lab);
+    let mut run = Running::up(&lab, &[]);
     reached(&mut run, "op-started", "w1", "packages.install");
     lab.pause("w1");
     let began = Instant::now();
@@ -150,6 +145,6 @@ fn what_hangs_is_given_up_and_the_others_are_done() {
     assert!(failures.iter().any(|failure| failure.starts_with("w1 packages.install")), "{failures:?}");
     lab.resume("w1");
     lab.ssh("w2", "sudo sed -i /127.0.0.9/d /etc/hosts").success();
-    up(&lab).end(RUN).with(0);
+    Running::up(&lab, &[]).end(RUN).with(0);
     lab.assert_converged();
 }

@@ -12,17 +12,12 @@ const RUN: Duration = Duration::from_secs(480);
 /// Longest that a refusal may take: a cluster that may be starting is looked at for a minute.
 const REFUSED: Duration = Duration::from_secs(150);
 
-fn up(lab: &Lab) -> Running {
-    let inventory = lab.inventory().display().to_string();
-    Running::start(lab, &["up", &inventory, "--yes"])
-}
-
 /// `up` ends in bounded time with status 1, says each of these, and no node's cluster state is another than before.
 #[track_caller]
 fn refused(lab: &Lab, words: &[&str]) {
     let before = state(lab);
     let began = Instant::now();
-    let said = up(lab).end(REFUSED).with(1);
+    let said = Running::up(lab, &[]).end(REFUSED).with(1);
     println!("refused after {:.1} s: {}", began.elapsed().as_secs_f32(), said.trim());
     for word in words {
         assert!(said.to_lowercase().contains(word), "nothing is said of {word:?}: {said}");
@@ -62,14 +57,14 @@ fn a_cluster_that_does_not_answer_is_left_as_it_is() {
     for node in ["cp2", "cp3"] {
         lab.ssh(node, "sudo mv /root/etcd.yaml /etc/kubernetes/manifests/").success();
     }
-    up(&lab).end(RUN).with(0);
+    Running::up(&lab, &[]).end(RUN).with(0);
 
     if long() {
         everywhere(&lab, "sudo mv /etc/kubernetes/manifests/kube-apiserver.yaml /root/");
         std::thread::sleep(Duration::from_secs(20));
         refused(&lab, &["unknown"]);
         everywhere(&lab, "sudo mv /root/kube-apiserver.yaml /etc/kubernetes/manifests/");
-        up(&lab).end(RUN).with(0);
+        Running::up(&lab, &[]).end(RUN).with(0);
     }
 
     // Certificates of servers that ended just now.
@@ -83,7 +78,7 @@ fn a_cluster_that_does_not_answer_is_left_as_it_is() {
     refused(&lab, &["unknown", "expired"]);
     everywhere(&lab, "sudo mv /root/apiserver.crt /etc/kubernetes/pki/");
     everywhere(&lab, restart);
-    up(&lab).end(RUN).with(0);
+    Running::up(&lab, &[]).end(RUN).with(0);
     lab.assert_converged();
 }
 
@@ -96,7 +91,7 @@ fn no_second_cluster_is_formed_beside_one_that_is_silent() {
     lab.heal("cp2");
 
     // The first control plane is gone for ever, right after init.
-    let mut run = up(&lab);
+    let mut run = Running::up(&lab, &[]);
     assert!(run.until(RUN, |event| is(event, "op-finished", "cp1", "kubernetes.init")), "no init");
     lab.kill("cp1");
     let began = Instant::now();
@@ -107,7 +102,7 @@ fn no_second_cluster_is_formed_beside_one_that_is_silent() {
 
     // A new machine in its place: what the others carry is of the cluster that died, and so they say.
     lab.wipe("cp1");
-    let outcome = up(&lab).end(RUN);
+    let outcome = Running::up(&lab, &[]).end(RUN);
     println!("after its replacement: {:?}\n{}", outcome.code, outcome.stderr);
     outcome.with(0);
     lab.assert_converged();

@@ -67,25 +67,18 @@ pub fn build(input: &Input) -> Option<Plan> {
     let Cluster::Live(live) = input.base.cluster else { return None };
     let spec = input.base.spec;
     let seen = build::facts(input.base.observations);
-    let known = |(name, observation): (&NodeName, &'_ Observation)| {
-        let Observation::Seen(seen) = observation else { return None };
-        Some((name.clone(), kind::upgrade::stage(spec, spec.node(name)?, seen, live)))
-    };
-    let stages: BTreeMap<NodeName, Stage> = input.base.observations.iter().filter_map(known).collect();
-    let nodes = input
-        .base
-        .observations
-        .iter()
-        .filter_map(|(name, observation)| match observation {
-            Observation::Seen(seen) => Some((name.clone(), Known { seen, stage: stages.get(name)?.clone() })),
-            Observation::Unknown { .. } => None,
-        })
-        .collect();
+    let nodes = input.base.observations.iter().filter_map(|(name, observation)| match observation {
+        Observation::Seen(seen) => {
+            let stage = kind::upgrade::stage(spec, spec.node(name)?, seen, live);
+            Some((name.clone(), Known { seen, stage }))
+        }
+        Observation::Unknown { .. } => None,
+    });
     let roll = Roll {
         input,
         spec,
         live,
-        nodes,
+        nodes: nodes.collect(),
         facts: seen.iter().map(|(name, facts)| (name.clone(), (*facts).clone())).collect(),
         bearings: build::bearings(spec, input.base.cluster, input.base.observations),
     };

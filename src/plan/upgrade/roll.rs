@@ -42,7 +42,7 @@ pub fn items(roll: &Roll, steps: &[Step], context: &Context<'_>, stage: &Stage, 
     let mut disturbs = false;
     for (step, mut item) in fitting.into_iter().zip(judged) {
         match &step.kind {
-            StepKind::Packages(wishes) => item.verdict = upgrade::install(wishes, context),
+            StepKind::Packages(wishes) => item.verdict = upgrade::judge_upgrade(wishes, context),
             StepKind::Action(Action::KubeadmInit | Action::KubeadmJoin) if item.verdict.is_change() => {
                 item.verdict = Verdict::Refused(Refusal {
                     reason: format!("{} is not wholly in the cluster", context.node.name),

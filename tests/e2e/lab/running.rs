@@ -42,6 +42,12 @@ impl Running {
         Running::of(Running::command(lab, arguments).spawn().expect("the program starts"))
     }
 
+    /// Starts `up --yes` on the lab's inventory, with more options.
+    pub fn up(lab: &Lab, more: &[&str]) -> Running {
+        let inventory = lab.inventory().display().to_string();
+        Running::start(lab, &[&["up", &inventory, "--yes"], more].concat())
+    }
+
     /// What [`start`](Self::start) starts, with an empty standard input.
     pub fn command(lab: &Lab, arguments: &[&str]) -> Command {
         let mut command = lab.command(env!("CARGO_BIN_EXE_kbootstrap"));

@@ -13,7 +13,9 @@ pub use certificates::outlive;
 pub use flags::try_flags;
 pub use kubeadm::{Verb, upgrade};
 pub use kubelet::restart;
-pub use packages::{changes_installed, fetch, install, kubeadm_package, offered};
+pub use packages::{fetch, kubeadm_package, offered};
+
+pub use super::super::packages::{changes_installed, judge_upgrade};
 
 use super::super::{Context, write};
 use crate::{

@@ -1,32 +1,17 @@
 //! The packages of another version, their holds kept whatever happens.
 
 use super::{
-    super::super::{apt, op, packages},
+    super::super::{apt, op},
     Context, target,
 };
 use crate::{
-    model::{
-        observe::Seen,
-        op::Op,
-        plan::Verdict,
-        step::{Package, PackageWish},
-    },
+    model::{op::Op, step::Package},
     render,
     shell::{quote, words},
 };
 
 const INSTALL_S: u32 = 1200;
 const PROBE_S: u32 = 60;
-
-/// Judges a step of packages where another version of Kubernetes is what is wanted.
-pub fn install(wishes: &[PackageWish], context: &Context<'_>) -> Verdict {
-    packages::judge_upgrade(wishes, context)
-}
-
-/// Whether a step of packages wants another version of something that is installed and may be at work.
-pub fn changes_installed(wishes: &[PackageWish], seen: &Seen) -> bool {
-    packages::changes_installed(wishes, seen)
-}
 
 /// kubeadm's package alone: it must be of the version that it brings the node to.
 pub fn kubeadm_package(context: &Context<'_>) -> Op {

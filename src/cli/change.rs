@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -15,12 +16,13 @@ use super::{
         unsatisfied,
     },
     execute::{Connections, execute, summarise, wait_for_found},
-    locks::{self, Locks, Quorum, Taking},
+    locks::{self, Quorum, Taking},
     runs,
     survey::{Desired, Survey},
 };
 use crate::{
     error::{Error, ExitStatus},
+    exec::Locks,
     model::{event::Outcome, live::Cluster, node::NodeSpec, observe::Observation, plan::Owner, timeout::Timeout},
     run::ChainReport,
     ui::{self, Paint},
@@ -93,7 +95,7 @@ impl Change<'_> {
             }
         }
         // Locked first, then looked at again: what another run did meanwhile must be seen, and locked where it adds to it.
-        let mut locks = Locks::new();
+        let mut locks = Locks::default();
         while taking.take(&survey, &mut locks).await? {
             wait_for_found(&survey, self.output).await?;
             survey = look(survey.connections, true).await?;
@@ -107,7 +109,8 @@ impl Change<'_> {
         before()?;
         let unknown = !survey.plan.unknown().is_empty();
         let plan = survey.plan.clone();
-        let (report, connections) = execute(self.desired, survey, &holder, self.output).await?;
+        let locks = Arc::new(locks);
+        let (report, connections) = execute(self.desired, survey, &holder, Arc::clone(&locks), self.output).await?;
         summarise(&report, self.output);
         for line in left_behind(&plan, &report) {
             self.output.say(&line);

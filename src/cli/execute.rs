@@ -11,7 +11,7 @@ use super::{
 use crate::{
     action::{Actions, Fleet, Setup},
     error::{Error, ExitStatus},
-    exec::{Holder, Link, wait_for_batches},
+    exec::{Holder, Link, Locks, wait_for_batches},
     kube::Route,
     model::{
         event::{Event, Stamped},
@@ -49,6 +49,7 @@ pub async fn execute(
     desired: &Desired,
     survey: Survey,
     holder: &Holder,
+    locks: Arc<Locks>,
     output: &Output,
 ) -> Result<(Report, Connections), Failure> {
     let (queue, received) = mpsc::unbounded_channel();
@@ -82,7 +83,7 @@ pub async fn execute(
         .collect();
     let actions = Actions::new(Arc::clone(&desired.connector), setup(desired, &survey, links.clone()))
         .map_err(|error| Error::new("use a control plane's admin.conf").cause(error))?;
-    let run = Run { id: holder.run.clone(), plan: survey.plan, links, actions: Arc::new(actions), events, stop };
+    let run = Run { id: holder.run.clone(), plan: survey.plan, locks, links, actions: Arc::new(actions), events, stop };
     let report = run.execute().await;
     interrupts.abort();
     // The queue closes with the run, then everything is shown and written.

@@ -1,7 +1,6 @@
 //! Taking the locks of a changing run.
 
 use std::{
-    collections::BTreeMap,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -14,7 +13,7 @@ use super::{
 };
 use crate::{
     error::Error,
-    exec::{Holder, LockError, NodeLock},
+    exec::{Holder, LockError, Locks, NodeLock},
     model::{live::Cluster, name::NodeName, observe::Observation, plan::Owner},
     transport::Effect,
 };
@@ -27,9 +26,6 @@ pub enum Quorum {
     /// Those that can be reached: of a cluster that is taken down.
     Reachable,
 }
-
-/// The locks of one run, let go when dropped.
-pub type Locks = BTreeMap<NodeName, NodeLock>;
 
 /// How a run takes its locks.
 pub struct Taking<'a> {
@@ -64,30 +60,35 @@ impl<'a> Taking<'a> {
     /// # Errors
     /// A lock is held by somebody else, or too few voters can be locked.
     pub async fn take(&self, survey: &Survey, locks: &mut Locks) -> Result<bool, Error> {
-        let before = locks.len();
+        let before = locks.count();
         let voters = voters(self.desired, survey);
+        let needed = match self.quorum {
+            Quorum::Majority => voters.len() / 2 + 1,
+            Quorum::Reachable => 0,
+        };
         let mut missing = Vec::new();
         for voter in &voters {
-            if locks.contains_key(voter) {
+            if locks.contains(voter) {
                 continue;
             }
             match survey.connections.get(voter) {
                 Some(connection) => match self.lock(voter, connection, self.patience()).await? {
-                    Some(lock) => drop(locks.insert(voter.clone(), lock)),
+                    Some(lock) => locks.insert(voter.clone(), lock),
                     None => missing.push(voter.to_string()),
                 },
                 None => missing.push(voter.to_string()),
             }
         }
-        if self.quorum == Quorum::Majority && (voters.len() - missing.len()) * 2 <= voters.len() {
-            let hint =
-                "without a majority two runs could change the cluster at once; bring the control planes back first";
+        if voters.len() - missing.len() < needed {
+            let hint = "without a majority two runs could change the cluster at once; bring the control planes back, and \
+                        those that it lacks into the inventory, first";
             return Err(Error::new(format!("lock the majority of {} control planes", voters.len()))
                 .cause(format!("no lock on {}", missing.join(", ")))
                 .hint(hint));
         }
+        locks.require(voters.clone(), needed);
         let others: Vec<(&NodeName, &Arc<dyn Effect>)> = changed(survey)
-            .filter(|name| !voters.contains(name) && !locks.contains_key(*name))
+            .filter(|name| !voters.contains(name) && !locks.contains(name))
             .filter_map(|name| Some((name, survey.connections.get(name)?)))
             .collect();
         let at_once =
@@ -108,7 +109,7 @@ impl<'a> Taking<'a> {
                 }
             }
         }
-        Ok(locks.len() > before)
+        Ok(locks.count() > before)
     }
 
     fn patience(&self) -> Duration {
@@ -128,11 +129,11 @@ impl<'a> Taking<'a> {
         match NodeLock::take(connection.as_ref(), self.holder, patience, waits).await {
             Ok(lock) => Ok(Some(lock)),
             Err(LockError::Held(by)) => Err(held(name, &by)),
-            Err(LockError::Failed(why)) => Err(Error::new("lock the node").node(name).cause(why)),
             Err(LockError::Transport(error)) => {
                 tracing::warn!("{error}");
                 Ok(None)
             }
+            Err(error) => Err(Error::new("lock the node").node(name).cause(error)),
         }
     }
 }
@@ -163,7 +164,8 @@ fn changed(survey: &Survey) -> impl Iterator<Item = &NodeName> {
     })
 }
 
-/// Members of etcd of the living cluster that the inventory has; before there is one, the inventory's control planes.
+/// Members of etcd of the living cluster, whether the inventory has them or not; before there is one, the inventory's
+/// control planes.
 fn voters(desired: &Desired, survey: &Survey) -> Vec<NodeName> {
     let mut voters: Vec<NodeName> = Vec::new();
     if let Cluster::Live(_) = survey.cluster {
@@ -173,7 +175,6 @@ fn voters(desired: &Desired, survey: &Survey) -> Vec<NodeName> {
         });
         let names = members.into_iter().flat_map(|etcd| &etcd.members).filter(|member| !member.learner);
         voters = names.filter_map(|member| NodeName::new(member.name.clone()).ok()).collect();
-        voters.retain(|name| desired.spec.node(name).is_some());
     }
     if voters.is_empty() {
         voters = desired.spec.control_planes().map(|node| node.name.clone()).collect();

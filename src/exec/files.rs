@@ -9,6 +9,9 @@ use crate::{
     shell::{quote, wrap},
 };
 
+/// Why a batch is refused whose run has lost the node's lock.
+pub const NOT_LOCKED: &str = "the run no longer holds the lock of this node";
+
 /// A late input as a file under `$KB_IN`: a relative path and its content.
 #[derive(Clone, Debug)]
 pub struct LateFile {
@@ -64,7 +67,7 @@ op() {{
 exec 8>>{RUN_DIR}/batch.lock
 flock -n 8 || {{ frame refused another batch is at work on this node; exit 1; }}
 if flock -n {RUN_DIR}/lock true || ! grep -q {run} {RUN_DIR}/lock; then
-  frame refused the run no longer holds the lock of this node; exit 1
+  frame refused {NOT_LOCKED}; exit 1
 fi
 {calls}"#,
             run = self.run,

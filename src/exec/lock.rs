@@ -1,14 +1,18 @@
 //! The lock of a node: `flock` on `/run/kbootstrap/lock`, held by a script that reads a heartbeat.
 //!
 //! When the program or the network dies the beats stop, the script ends, and the kernel frees the lock: nobody ever
-//! has to break one by hand.
+//! has to break one by hand. Each taking has a number, so that a run whose network was away knows whether another one
+//! was there meanwhile: only if not may it take its lock again and go on.
 
-use std::time::Duration;
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinHandle;
 
-use super::RUN_DIR;
+use super::{Link, RUN_DIR};
 use crate::{
     shell::{quote, wrap_listening},
     transport::{Effect, Script, TransportError},
@@ -19,6 +23,9 @@ const BEAT: Duration = Duration::from_secs(2);
 
 /// Seconds without a beat after which the node lets go.
 const EXPIRY: u32 = 15;
+
+/// How long a run waits for its own lock, which the node may hold yet for a connection that is lost.
+const LAPSE: Duration = Duration::from_secs(20);
 
 /// Who holds a lock, as the file says it to the next operator.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,7 +54,11 @@ impl std::fmt::Display for Holder {
 
 /// A lock that is held; dropping it lets go.
 pub struct NodeLock {
+    holder: Holder,
+    /// The how manieth taking since the node's boot it is.
+    turn: u64,
     beats: JoinHandle<()>,
+    last_beat: Arc<Mutex<Instant>>,
 }
 
 /// Why a lock was not had.
@@ -55,10 +66,27 @@ pub struct NodeLock {
 pub enum LockError {
     /// Somebody else holds it; what the file says of them.
     Held(String),
+    /// It was lost, and somebody else had it since, or the node was rebooted.
+    Overtaken,
     Transport(TransportError),
     /// The script that takes it failed: its last words.
     Failed(String),
 }
+
+impl std::fmt::Display for LockError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Held(by) => write!(f, "another run is at work: {by}"),
+            Self::Overtaken => {
+                f.write_str("the lock was lost, and another run was at work since, or the node was rebooted")
+            }
+            Self::Transport(error) => error.fmt(f),
+            Self::Failed(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for LockError {}
 
 impl NodeLock {
     /// Takes the lock of a node, or tells who holds it. Where that is somebody else, it waits for at most `patience`
@@ -70,25 +98,40 @@ impl NodeLock {
         node: &dyn Effect,
         holder: &Holder,
         patience: Duration,
+        waits: impl FnMut(&str),
+    ) -> Result<Self, LockError> {
+        Self::take_after(None, node, holder, patience, waits).await
+    }
+
+    /// As [`take`](Self::take); after a turn that was lost, only where no other was since.
+    async fn take_after(
+        lost: Option<u64>,
+        node: &dyn Effect,
+        holder: &Holder,
+        patience: Duration,
         mut waits: impl FnMut(&str),
     ) -> Result<Self, LockError> {
         let seconds = patience.as_millis().div_ceil(1000);
-        let mut held = node.hold(&Script::new(script(holder, seconds))).await.map_err(LockError::Transport)?;
+        let mut held = node.hold(&Script::new(script(holder, seconds, lost))).await.map_err(LockError::Transport)?;
         let mut by: Option<String> = None;
-        loop {
-            match held.next_line().await.map_err(LockError::Transport)?.as_deref() {
-                Some("locked") => break,
-                Some(line) => {
-                    let words = line.strip_prefix("held ").unwrap_or(line);
-                    let said = Holder::read(words);
-                    if seconds > 0 && by.is_none() {
-                        waits(&said);
-                    }
-                    by = Some(said);
-                }
-                None => return Err(by.map_or_else(|| LockError::Failed(held.stderr()), LockError::Held)),
+        let turn = loop {
+            let Some(line) = held.next_line().await.map_err(LockError::Transport)? else {
+                return Err(by.map_or_else(|| LockError::Failed(held.stderr()), LockError::Held));
+            };
+            if line == "overtaken" {
+                return Err(LockError::Overtaken);
             }
-        }
+            if let Some(turn) = line.strip_prefix("locked ").and_then(|turn| turn.parse().ok()) {
+                break turn;
+            }
+            let said = Holder::read(line.strip_prefix("held ").unwrap_or(&line));
+            if seconds > 0 && by.is_none() {
+                waits(&said);
+            }
+            by = Some(said);
+        };
+        let last_beat = Arc::new(Mutex::new(Instant::now()));
+        let beaten = Arc::clone(&last_beat);
         let beats = tokio::spawn(async move {
             let mut tick = tokio::time::interval(BEAT);
             loop {
@@ -96,14 +139,47 @@ impl NodeLock {
                 if !held.beat() {
                     return;
                 }
+                *beaten.lock().expect("no holder panics") = Instant::now();
             }
         });
-        Ok(Self { beats })
+        Ok(Self { holder: holder.clone(), turn, beats, last_beat })
     }
 
-    /// Whether it may still be held: false once the script or its connection has ended.
+    /// Takes it again after it was lost with its connection.
+    ///
+    /// # Errors
+    /// Another run had it since, or the node can't be reached any more.
+    pub async fn regain(&mut self, link: &Link) -> Result<(), LockError> {
+        self.beats.abort();
+        let mut connection = link.get().await;
+        for last in [false, true] {
+            let open = match connection {
+                Ok(open) => open,
+                Err(error) if error.is_transient() && !last => {
+                    connection = link.reopen(|_, _| {}).await;
+                    continue;
+                }
+                Err(error) => return Err(LockError::Transport(error)),
+            };
+            match Self::take_after(Some(self.turn), open.as_ref(), &self.holder, LAPSE, |_| {}).await {
+                Ok(lock) => {
+                    *self = lock;
+                    return Ok(());
+                }
+                Err(LockError::Transport(error)) if error.is_transient() && !last => {
+                    connection = link.reopen(|_, _| {}).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        unreachable!("the last try ends by returning")
+    }
+
+    /// Whether it may still be held: false once the script or its connection has ended, and where no beat was sent for
+    /// so long that the node has let go (a laptop that slept).
     pub fn is_held(&self) -> bool {
-        !self.beats.is_finished()
+        let last = *self.last_beat.lock().expect("no holder panics");
+        !self.beats.is_finished() && last.elapsed() < Duration::from_secs(EXPIRY.into())
     }
 }
 
@@ -115,7 +191,8 @@ impl Drop for NodeLock {
 
 /// `head` gets the beats: dash's `read` knows no time limit. The descriptor of the lock is closed for it, so that an
 /// orphan can't keep the lock. Who dies while it waits gets the lock yet, reads the end of its input, and lets go.
-fn script(holder: &Holder, patience: u128) -> String {
+fn script(holder: &Holder, patience: u128, lost: Option<u64>) -> String {
+    let lost = lost.map(|turn| turn.to_string()).unwrap_or_default();
     let words = serde_json::to_string(holder).expect("strings become JSON");
     wrap_listening(&format!(
         r#"umask 077
@@ -126,8 +203,12 @@ if ! flock -n 9; then
   [ {patience} != 0 ] || exit 0
   flock -w {patience} 9 || {{ echo "held $(head -c 2000 {RUN_DIR}/lock)"; exit 0; }}
 fi
+turn=$(cat {RUN_DIR}/turn 2>/dev/null) || turn=0
+[ -z "{lost}" ] || [ "$turn" = "{lost}" ] || {{ echo overtaken; exit 0; }}
+turn=$((${{turn:-0}} + 1))
+echo "$turn" > {RUN_DIR}/turn
 printf '%s\n' {} > {RUN_DIR}/lock
-echo locked
+echo "locked $turn"
 while x=$(timeout {EXPIRY} head -c 1 9>&- | od -An -c) && [ -n "$x" ]; do :; done
 : > {RUN_DIR}/lock"#,
         quote(&words)
@@ -146,8 +227,8 @@ mod tests {
             command: "kbootstrap up".into(),
             since: "2026-01-01T00:00:00Z".into(),
         };
-        for patience in [0, 90] {
-            let text = script(&holder, patience);
+        for (patience, lost) in [(0, None), (90, Some(7))] {
+            let text = script(&holder, patience, lost);
             let out = std::process::Command::new("sh").args(["-n", "-c", &text]).output().expect("sh runs");
             assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
         }

@@ -10,12 +10,14 @@ mod files;
 mod frame;
 mod link;
 mod lock;
+mod locks;
 mod wait;
 
 pub use batch::{Batch, BatchError, BatchEvent, OpFailure};
-pub use files::LateFile;
+pub use files::{LateFile, NOT_LOCKED};
 pub use link::Link;
 pub use lock::{Holder, LockError, NodeLock};
+pub use locks::Locks;
 pub use wait::wait_for_batches;
 
 /// Where runs keep their files on a node: memory, gone with a reboot, root's alone.

@@ -9,7 +9,7 @@ use super::{
     report::ChainReport,
 };
 use crate::{
-    exec::{Batch, BatchError, BatchEvent, LateFile, Link},
+    exec::{Batch, BatchError, BatchEvent, LateFile, Link, LockError, NOT_LOCKED},
     model::{
         event::{Event, Failure, Outcome},
         name::NodeName,
@@ -163,6 +163,10 @@ impl<'a> Walk<'a> {
     }
 
     async fn cluster_op(&self, item: &Item, op: &Op, call: &ClusterOp) -> Result<(), End> {
+        if let Err((node, error)) = self.run.locks.keep_quorum(&self.run.links).await {
+            let cause = format!("no majority of locks any more; {node}: {error}");
+            return Err(End::Failed(self.failure(item, op, cause, Vec::new(), Some(again()))));
+        }
         self.op_started(item, op);
         let began = Instant::now();
         let limit = std::time::Duration::from_secs(op.timeout_s.into());
@@ -229,23 +233,14 @@ impl<'a> Walk<'a> {
             .await
             .map_err(|(cause, hint)| End::Failed(self.failure(first, first_op, cause, Vec::new(), hint)))?;
         let plain: Vec<Op> = ops.iter().map(|(_, op)| (*op).clone()).collect();
-        let batch = Batch::new(&self.run.id, self.batches, &plain, inputs);
-        self.batches += 1;
         let link = self.link().clone();
-        let stopper = self.stop_file(node, &link);
-        let mut clock = Clock::default();
-        let end = {
-            let walk = &*self;
-            let told = |event| walk.batch_event(event, &ops, node, &mut clock);
-            let running = batch.run(&link, told);
-            tokio::pin!(running);
-            tokio::select! {
-                end = &mut running => end,
-                // The stop file is there now; the batch ends by itself after its present op.
-                () = stopper => running.await,
-            }
-        };
-        self.changed += clock.items;
+        self.run.locks.keep(node, &link).await.map_err(|error| self.unlocked(first, first_op, &error))?;
+        let mut end = self.batch(node, &link, &ops, &plain, inputs.clone()).await;
+        // The node knows of a lost lock before us where a connection hangs.
+        if matches!(&end, Err(BatchError::Refused(why)) if why == NOT_LOCKED) {
+            self.run.locks.regain(node, &link).await.map_err(|error| self.unlocked(first, first_op, &error))?;
+            end = self.batch(node, &link, &ops, &plain, inputs).await;
+        }
         end.map_err(|error| match error {
             BatchError::Stopped(_) => End::Stopped,
             BatchError::Op(failure) => {
@@ -256,8 +251,7 @@ impl<'a> Walk<'a> {
             BatchError::Gone { done } => {
                 let (item, op) = ops.get(done).copied().unwrap_or((first, first_op));
                 let cause = "the node has no trace of the run any more: it was rebooted".to_owned();
-                let hint = "run the same command again: it looks at what is there and goes on".to_owned();
-                End::Failed(self.failure(item, op, cause, Vec::new(), Some(hint)))
+                End::Failed(self.failure(item, op, cause, Vec::new(), Some(again())))
             }
             BatchError::Transport(error) => {
                 let hint = error.hint().unwrap_or_else(|| {
@@ -267,6 +261,34 @@ impl<'a> Walk<'a> {
                 End::Failed(self.failure(first, first_op, error.to_string(), Vec::new(), Some(hint)))
             }
         })
+    }
+
+    /// One batch, to its end.
+    async fn batch(
+        &mut self,
+        node: &NodeName,
+        link: &Arc<Link>,
+        ops: &[(&Item, &Op)],
+        plain: &[Op],
+        inputs: Vec<LateFile>,
+    ) -> Result<(), BatchError> {
+        let batch = Batch::new(&self.run.id, self.batches, plain, inputs);
+        self.batches += 1;
+        let stopper = self.stop_file(node, link);
+        let mut clock = Clock::default();
+        let walk = &*self;
+        let told = |event| walk.batch_event(event, ops, node, &mut clock);
+        let end = {
+            let running = batch.run(link, told);
+            tokio::pin!(running);
+            tokio::select! {
+                end = &mut running => end,
+                // The stop file is there now; the batch ends by itself after its present op.
+                () = stopper => running.await,
+            }
+        };
+        self.changed += clock.items;
+        end
     }
 
     /// The late inputs of a batch, each once.
@@ -375,6 +397,10 @@ impl<'a> Walk<'a> {
         Failure { step: item.step.clone(), what: op.what.clone(), cause, stderr, hint }
     }
 
+    fn unlocked(&self, item: &Item, op: &Op, error: &LockError) -> End {
+        End::Failed(self.failure(item, op, error.to_string(), Vec::new(), Some(again())))
+    }
+
     /// Tells the end, and fails every gate that this chain will not open now.
     fn conclude(&mut self, end: &Result<(), End>) -> Outcome {
         let (outcome, step) = match end {
@@ -409,6 +435,11 @@ impl<'a> Walk<'a> {
         }
         outcome
     }
+}
+
+/// What helps against most of what interrupts a run.
+fn again() -> String {
+    "run the same command again: it looks at what is there and goes on".to_owned()
 }
 
 /// Times within one batch.

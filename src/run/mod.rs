@@ -20,7 +20,7 @@ pub use stop::Stop;
 
 use crate::{
     action::Actions,
-    exec::Link,
+    exec::{Link, Locks},
     model::{
         event::{Event, Outcome},
         name::NodeName,
@@ -35,6 +35,8 @@ pub struct Run {
     /// The run's id, as it names files and units on the nodes.
     pub id: String,
     pub plan: Plan,
+    /// What is not locked any more is not worked on.
+    pub locks: Arc<Locks>,
     /// Of every node that has something to be done.
     pub links: BTreeMap<NodeName, Arc<Link>>,
     pub actions: Arc<Actions>,

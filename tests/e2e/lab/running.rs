@@ -96,6 +96,13 @@ impl Running {
         }
     }
 
+    /// Sends it a signal, by its name: `STOP`.
+    pub fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), &pid]).status().expect("kill runs");
+        assert!(sent.success(), "{name}");
+    }
+
     /// `kill -9`; gives what it had said.
     pub fn kill(mut self) -> String {
         let _ = self.child.kill();

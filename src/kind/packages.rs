@@ -150,8 +150,7 @@ fn upgrade_of_a_member(wanted: &[(&PackageWish, &PackageSeen)], context: &Contex
 }
 
 /// Nothing is ever removed for what we install (`--no-remove`): a machine with Docker's own containerd is told so by
-/// apt, and keeps it. Where the first try fails, what another run left half done is finished, the lists are read anew,
-/// and it is tried once more.
+/// apt, and keeps it.
 fn install_script(install: &[String], hold: &[&str]) -> String {
     // Whatever the end: an unattended upgrade must never move what is to be held.
     let keep = match hold {
@@ -159,9 +158,8 @@ fn install_script(install: &[String], hold: &[&str]) -> String {
         hold => format!("trap 'apt-mark hold {} > /dev/null 2>&1 || :' EXIT\n", words(hold)),
     };
     let mut script = format!(
-        "{functions}{keep}kb_install() {{\n  kb_apt install --no-install-recommends --no-remove --allow-downgrades \
-         --allow-change-held-packages {install}\n}}\nkb_lists_fresh || kb_lists\nkb_install || {{\n  \
-         dpkg --configure -a\n  kb_lists\n  kb_install\n}}",
+        "{functions}{keep}kb_room\nkb_lists_fresh || kb_lists\nkb_twice kb_apt install --no-install-recommends --no-remove \
+         --allow-downgrades --allow-change-held-packages {install}",
         functions = apt::FUNCTIONS,
         install = words(install),
     );

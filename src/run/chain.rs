@@ -235,11 +235,11 @@ impl<'a> Walk<'a> {
         let plain: Vec<Op> = ops.iter().map(|(_, op)| (*op).clone()).collect();
         let link = self.link().clone();
         self.run.locks.keep(node, &link).await.map_err(|error| self.unlocked(first, first_op, &error))?;
-        let mut end = self.batch(node, &link, &ops, &plain, inputs.clone()).await;
+        let (mut end, mut at) = self.batch(node, &link, &ops, &plain, inputs.clone()).await;
         // The node knows of a lost lock before us where a connection hangs.
         if matches!(&end, Err(BatchError::Refused(why)) if why == NOT_LOCKED) {
             self.run.locks.regain(node, &link).await.map_err(|error| self.unlocked(first, first_op, &error))?;
-            end = self.batch(node, &link, &ops, &plain, inputs).await;
+            (end, at) = self.batch(node, &link, &ops, &plain, inputs).await;
         }
         end.map_err(|error| match error {
             BatchError::Stopped(_) => End::Stopped,
@@ -258,12 +258,13 @@ impl<'a> Walk<'a> {
                     "the work may go on there; the same command again waits for it and looks at what came of it"
                         .to_owned()
                 });
-                End::Failed(self.failure(first, first_op, error.to_string(), Vec::new(), Some(hint)))
+                let (item, op) = ops[at];
+                End::Failed(self.failure(item, op, error.to_string(), Vec::new(), Some(hint)))
             }
         })
     }
 
-    /// One batch, to its end.
+    /// One batch, to its end; and the op that it was last seen at.
     async fn batch(
         &mut self,
         node: &NodeName,
@@ -271,7 +272,7 @@ impl<'a> Walk<'a> {
         ops: &[(&Item, &Op)],
         plain: &[Op],
         inputs: Vec<LateFile>,
-    ) -> Result<(), BatchError> {
+    ) -> (Result<(), BatchError>, usize) {
         let batch = Batch::new(&self.run.id, self.batches, plain, inputs);
         self.batches += 1;
         let stopper = self.stop_file(node, link);
@@ -288,7 +289,7 @@ impl<'a> Walk<'a> {
             }
         };
         self.changed += clock.items;
-        end
+        (end, clock.op)
     }
 
     /// The late inputs of a batch, each once.
@@ -336,6 +337,7 @@ impl<'a> Walk<'a> {
                     clock.step_began = Some(Instant::now());
                     self.begin(item);
                 }
+                clock.op = index;
                 clock.op_began = Some(Instant::now());
                 self.op_started(item, op);
             }
@@ -447,6 +449,7 @@ fn again() -> String {
 struct Clock {
     step: Option<StepId>,
     step_began: Option<Instant>,
+    op: usize,
     op_began: Option<Instant>,
     items: usize,
 }

@@ -18,8 +18,8 @@ pub fn kubeadm_package(context: &Context<'_>) -> Op {
     let version = context.spec.release.package_version();
     let script = format!(
         "{functions}trap 'apt-mark hold kubeadm > /dev/null 2>&1 || :' EXIT\n\
-         kb_install() {{\n  kb_apt install --no-install-recommends --no-remove --allow-change-held-packages {package}\n}}\n\
-         kb_install || {{\n  dpkg --configure -a\n  kb_lists\n  kb_install\n}}\napt-mark hold kubeadm > /dev/null",
+         kb_twice kb_apt install --no-install-recommends --no-remove --allow-change-held-packages {package}\n\
+         apt-mark hold kubeadm > /dev/null",
         functions = apt::FUNCTIONS,
         package = quote(&format!("kubeadm={version}")),
     );
@@ -31,8 +31,8 @@ pub fn fetch(wanted: &[Package]) -> Op {
     let packages: Vec<String> =
         wanted.iter().filter_map(|package| Some(format!("{}={}", package.name, package.version.as_ref()?))).collect();
     let script = format!(
-        "{functions}kb_fetch() {{\n  kb_apt install --download-only --no-install-recommends --no-remove \
-         --allow-change-held-packages {packages}\n}}\nkb_fetch || {{\n  dpkg --configure -a\n  kb_lists\n  kb_fetch\n}}",
+        "{functions}kb_twice kb_apt install --download-only --no-install-recommends --no-remove \
+         --allow-change-held-packages {packages}",
         functions = apt::FUNCTIONS,
         packages = words(&packages),
     );

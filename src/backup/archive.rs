@@ -11,8 +11,8 @@ use age::{Decryptor, Encryptor, IdentityFile, stream::StreamWriter, x25519};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use super::{BackupError, Manifest, Part, manifest::SCHEMA};
-use crate::model::backup::AgeRecipient;
+use super::BackupError;
+use crate::model::backup::{AgeRecipient, Manifest, Part, SCHEMA};
 
 /// How the names of archives end.
 pub const SUFFIX: &str = ".backup.age";
@@ -123,6 +123,18 @@ pub struct Verified {
 /// # Errors
 /// The key does not open it, it is cut short or altered, or it is no archive of this program.
 pub fn verify(path: &Path, identity: &Path) -> Result<Verified, BackupError> {
+    read(path, identity, |_, _| true)
+}
+
+/// As [`verify`], and tells every bit of every part on the way, with the part's name, until it is told that nobody listens.
+///
+/// # Errors
+/// As [`verify`].
+pub(super) fn read(
+    path: &Path,
+    identity: &Path,
+    mut told: impl FnMut(&str, &[u8]) -> bool,
+) -> Result<Verified, BackupError> {
     let named = |what: &str| format!("{what} {}", path.display());
     let file = File::open(path).map_err(BackupError::of(&named("open")))?;
     let keys = IdentityFile::from_file(identity.display().to_string())
@@ -155,7 +167,7 @@ pub fn verify(path: &Path, identity: &Path) -> Result<Verified, BackupError> {
             }
             manifest = Some(read);
         } else {
-            found.push(part(name, &mut entry).map_err(broken)?);
+            found.push(part(name, &mut entry, &mut told).map_err(broken)?);
         }
     }
     let manifest =
@@ -174,7 +186,11 @@ pub fn verify(path: &Path, identity: &Path) -> Result<Verified, BackupError> {
 }
 
 /// Reads one entry to its end; also tells whether its last 32 bytes are the SHA-256 of what is before them.
-fn part(name: String, entry: &mut impl Read) -> std::io::Result<(Part, bool)> {
+fn part(
+    name: String,
+    entry: &mut impl Read,
+    told: &mut impl FnMut(&str, &[u8]) -> bool,
+) -> std::io::Result<(Part, bool)> {
     let (mut all, mut inner) = (Sha256::new(), Sha256::new());
     let (mut bytes, mut tail) = (0_u64, Vec::new());
     let mut buffer = vec![0; 1 << 16];
@@ -184,6 +200,9 @@ fn part(name: String, entry: &mut impl Read) -> std::io::Result<(Part, bool)> {
             break;
         }
         bytes += count as u64;
+        if !told(&name, &buffer[..count]) {
+            return Err(std::io::Error::other("nobody takes it any more"));
+        }
         all.update(&buffer[..count]);
         tail.extend_from_slice(&buffer[..count]);
         let sure = tail.len().saturating_sub(32);
@@ -203,7 +222,7 @@ mod tests {
     use age::secrecy::ExposeSecret;
 
     use super::*;
-    use crate::backup::manifest::Snapshot;
+    use crate::model::backup::Snapshot;
 
     fn sealed(size: usize) -> Vec<u8> {
         let mut bytes: Vec<u8> = (0..size).map(|index| (index % 251) as u8).collect();
@@ -233,6 +252,7 @@ mod tests {
             node: "cp1".into(),
             taken: "2026-11-21T19:00:00Z".into(),
             program: "0".into(),
+            control_planes: Vec::new(),
             etcd: Snapshot::default(),
             parts: parts.collect(),
         };
@@ -281,6 +301,7 @@ mod tests {
             node: String::new(),
             taken: String::new(),
             program: String::new(),
+            control_planes: Vec::new(),
             etcd: Snapshot::default(),
             parts: vec![part],
         };

@@ -8,11 +8,11 @@
 //! ```
 
 mod archive;
-mod manifest;
+mod lay;
 mod take;
 
 pub use archive::{SUFFIX, Verified, verify};
-pub use manifest::{Manifest, Part};
+pub use lay::lay;
 pub use take::{Taken, take};
 
 /// Why a backup could not be taken, or is none.

@@ -4,13 +4,13 @@ use std::{path::Path, time::Duration};
 
 use serde::Deserialize;
 
-use super::{
-    BackupError, Manifest, Part,
-    archive::Writer,
-    manifest::{SCHEMA, Snapshot},
-};
+use super::{BackupError, archive::Writer};
 use crate::{
-    model::{backup::AgeRecipient, etcd::EtcdLayout, name::NodeName},
+    model::{
+        backup::{AgeRecipient, Machine, Manifest, Part, SCHEMA, Snapshot},
+        etcd::EtcdLayout,
+        name::NodeName,
+    },
     render::snapshot,
     shell::wrap,
     transport::{Effect, Limits, Script},
@@ -35,6 +35,7 @@ pub struct Taken<'a> {
     /// Unique among backups.
     pub name: String,
     pub recipients: &'a [AgeRecipient],
+    pub control_planes: Vec<Machine>,
 }
 
 #[derive(Deserialize)]
@@ -67,6 +68,7 @@ pub async fn take(
             node: taken.node.to_string(),
             taken: taken.at.clone(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
+            control_planes: taken.control_planes.clone(),
             etcd: prepared.snapshot,
             parts: prepared.parts,
         };
@@ -94,7 +96,7 @@ pub async fn take(
     result
 }
 
-async fn run(connection: &dyn Effect, body: &str, within: Duration) -> Result<Vec<u8>, BackupError> {
+pub(super) async fn run(connection: &dyn Effect, body: &str, within: Duration) -> Result<Vec<u8>, BackupError> {
     let output = connection.run(&Script::new(wrap(body)), Limits::within(within)).await;
     let output = output.map_err(|error| BackupError(error.to_string()))?;
     if output.exit.is_success() {
@@ -157,6 +159,7 @@ mod tests {
             at: String::new(),
             name: "20261121-190000-abcd".into(),
             recipients: &[],
+            control_planes: Vec::new(),
         };
         for script in [prepare(&taken), fetch(&taken, "etcd.db", 8 << 20)] {
             let checked = std::process::Command::new("/bin/sh").args(["-n", "-c", &wrap(&script)]).status();

@@ -16,7 +16,11 @@ use crate::{
     backup::{self, SUFFIX, Taken},
     error::{Error, ExitStatus},
     kube,
-    model::{backup::AgeRecipient, live::Cluster, node::NodeSpec},
+    model::{
+        backup::{AgeRecipient, Machine},
+        live::Cluster,
+        node::NodeSpec,
+    },
     ui,
 };
 
@@ -135,6 +139,10 @@ impl Take {
             at: now.format(&Rfc3339).expect("a moment of today has a date"),
             name: format!("{}-{:04x}", stamp(now), rand::random::<u16>()),
             recipients: &recipients,
+            control_planes: spec
+                .control_planes()
+                .map(|node| Machine { name: node.name.to_string(), address: node.address.to_string() })
+                .collect(),
         };
         let bar = ui::bytes(output.format() == Format::Human && !output.is_quiet());
         let told = |here, all| bar.show(here, all);

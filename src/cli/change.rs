@@ -71,7 +71,7 @@ impl Change<'_> {
     pub async fn run(
         &self,
         look: impl AsyncFn(Connections, bool) -> Result<Survey, Failure>,
-        before: impl FnOnce() -> Result<(), Failure>,
+        before: impl AsyncFnOnce(&Survey) -> Result<(), Failure>,
         after: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<ExitStatus, Failure> {
         let mut survey = self.settled(&look).await?;
@@ -90,7 +90,7 @@ impl Change<'_> {
             None => {
                 self.can_begin(&survey)?;
                 if !survey.plan.has_changes() {
-                    return self.nothing_to_do(&survey, before, after);
+                    return self.nothing_to_do(&survey, before, after).await;
                 }
             }
         }
@@ -101,12 +101,12 @@ impl Change<'_> {
             survey = look(survey.connections, true).await?;
             self.can_begin(&survey)?;
             if !survey.plan.has_changes() {
-                return self.nothing_to_do(&survey, before, after);
+                return self.nothing_to_do(&survey, before, after).await;
             }
         }
         self.tree(&survey, ui::Detail::Changes);
         confirm::disruptions(&survey.plan, self.consent.yes)?;
-        before()?;
+        before(&survey).await?;
         let unknown = !survey.plan.unknown().is_empty();
         let plan = survey.plan.clone();
         let locks = Arc::new(locks);
@@ -204,14 +204,14 @@ impl Change<'_> {
         Ok(())
     }
 
-    fn nothing_to_do(
+    async fn nothing_to_do(
         &self,
         survey: &Survey,
-        before: impl FnOnce() -> Result<(), Failure>,
+        before: impl AsyncFnOnce(&Survey) -> Result<(), Failure>,
         after: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<ExitStatus, Failure> {
         notices(&survey.plan, self.output);
-        before()?;
+        before(survey).await?;
         after()?;
         let silent = survey.plan.unknown().len();
         self.output.say(&nothing_to_change(survey.observations.len(), silent));

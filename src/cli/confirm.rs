@@ -40,3 +40,23 @@ pub fn disruptions(plan: &Plan, yes: bool) -> Result<(), Error> {
         _ => Err(refused("not confirmed").exit(ExitStatus::Interrupted)),
     }
 }
+
+/// Asks for a cluster's name, which must be typed; `option` says it without a terminal.
+///
+/// # Errors
+/// It was not.
+pub fn by_name(attempted: &str, option: &str, wanted: &str) -> Result<(), Error> {
+    let refused = |cause: &str, exit| Error::new(attempted).cause(cause.to_owned()).exit(exit);
+    if !(stdin().is_terminal() && stderr().is_terminal()) {
+        return Err(refused("nobody can be asked here", ExitStatus::Usage)
+            .hint(format!("say {option} with the name of the cluster; it is {wanted:?}")));
+    }
+    eprint!("This does all that is shown above, to cluster: {wanted}\nType that name to go on: ");
+    let _ = stderr().flush();
+    let mut answer = String::new();
+    let _ = stdin().read_line(&mut answer);
+    if answer.trim() == wanted {
+        return Ok(());
+    }
+    Err(refused("not confirmed; nothing was changed", ExitStatus::Interrupted))
+}

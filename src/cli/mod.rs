@@ -23,6 +23,7 @@ mod playbook;
 mod reach;
 mod report;
 mod reset;
+mod restore;
 mod runs;
 mod status;
 mod survey;
@@ -106,6 +107,7 @@ pub enum Command {
     Upgrade(upgrade::Upgrade),
     Status(status::Status),
     Backup(backup::Backup),
+    Restore(restore::Restore),
     Etcd(etcd::Etcd),
     Certs(certs::Certs),
     Kubeconfig(kubeconfig::Kubeconfig),
@@ -126,6 +128,7 @@ impl Command {
             Self::Upgrade(upgrade) => talking(upgrade.run(output)),
             Self::Status(status) => talking(status.run(output)),
             Self::Backup(backup) => talking(backup.run(output)),
+            Self::Restore(restore) => talking(restore.run(output)),
             Self::Etcd(etcd) => talking(etcd.run(output)),
             Self::Certs(certs) => talking(certs.run(output)),
             Self::Kubeconfig(kubeconfig) => talking(kubeconfig.run(output)),

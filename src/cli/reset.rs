@@ -1,15 +1,13 @@
 //! `kbootstrap reset`: a whole cluster back to bare machines.
 
-use std::{
-    cell::{Cell, RefCell},
-    io::{IsTerminal, Write, stderr, stdin},
-};
+use std::cell::{Cell, RefCell};
 
 use clap::Args;
 
 use super::{
     Failure, Machines, Output,
     change::{Change, Consent},
+    confirm,
     execute::Connections,
     locks, open,
     survey::Survey,
@@ -83,7 +81,7 @@ impl Reset {
         change
             .run(
                 look,
-                || {
+                async |_| {
                     if pending.get() {
                         self.confirm(name.borrow().as_deref())?;
                     }
@@ -108,19 +106,6 @@ impl Reset {
                 _ => Ok(()),
             };
         }
-        if !(stdin().is_terminal() && stderr().is_terminal()) {
-            return Err(refused("nobody can be asked here".to_owned(), ExitStatus::Usage)
-                .hint(format!("say --yes-delete with the name of the cluster; the machines say {wanted:?}")));
-        }
-        eprint!(
-            "This takes down all that is shown above. The machines are of cluster: {wanted}\nType that name to go on: "
-        );
-        let _ = stderr().flush();
-        let mut answer = String::new();
-        let _ = stdin().read_line(&mut answer);
-        if answer.trim() == wanted {
-            return Ok(());
-        }
-        Err(refused("not confirmed; nothing was changed".to_owned(), ExitStatus::Interrupted))
+        confirm::by_name("take the cluster down", "--yes-delete", wanted)
     }
 }

@@ -41,6 +41,6 @@ impl Up {
             output,
         };
         let look = async |open: Connections, keep: bool| Ok(desired.survey(open, keep).await);
-        change.run(look, || Ok(()), || Ok(())).await
+        change.run(look, async |_| Ok(()), || Ok(())).await
     }
 }

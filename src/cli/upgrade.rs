@@ -79,7 +79,7 @@ impl Upgrade {
             consent: self.consent.clone(),
             output,
         };
-        change.run(look, || Ok(()), || self.write(&desired, output)).await
+        change.run(look, async |_| Ok(()), || self.write(&desired, output)).await
     }
 
     async fn planned(&self, desired: &Desired, survey: &Survey) -> Result<Plan, Failure> {

@@ -1,12 +1,11 @@
 //! The files of a batch, and the one script that lays them down, starts the unit and follows it.
 
-use base64::{Engine, prelude::BASE64_STANDARD};
 use sha2::{Digest, Sha256};
 
 use super::{RUN_DIR, UNIT_PREFIX};
 use crate::{
     model::secret::Secret,
-    shell::{quote, wrap},
+    shell::{print_bytes, quote, wrap},
 };
 
 /// Why a batch is refused whose run has lost the node's lock.
@@ -103,14 +102,14 @@ fi
         for (name, text) in &texts {
             digest.update(text);
             names.push_str(&format!(" {dir}.new/{name}"));
-            lay.push_str(&here(&format!("{dir}.new/{name}"), text.as_bytes()));
+            lay.push_str(&print_bytes(text.as_bytes(), &format!("> {dir}.new/{name}")));
         }
         for input in &self.inputs {
             let path = format!("{dir}.new/in/{}", input.name);
             if let Some((folder, _)) = path.rsplit_once('/') {
                 lay.push_str(&format!("mkdir -p {}\n", quote(folder)));
             }
-            lay.push_str(&here(&path, input.content.expose()));
+            lay.push_str(&print_bytes(input.content.expose(), &format!("> {}", quote(&path))));
         }
         let digest: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         // Laid down beside and renamed: a folder of that name is complete. A started batch has `out`; one that has the
@@ -146,18 +145,6 @@ fi
     fn follow(&self, offset: usize) -> String {
         format!("tail -c +{} -f {}/out | sed -u '/^{} end /q'", offset + 1, self.dir(), self.nonce)
     }
-}
-
-/// Writes bytes to a path by base64, so that no content is ever syntax.
-fn here(path: &str, content: &[u8]) -> String {
-    let mut text = format!("base64 -d > {} <<'KB'\n", quote(path));
-    let encoded = BASE64_STANDARD.encode(content);
-    for line in encoded.as_bytes().chunks(4096) {
-        text.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
-        text.push('\n');
-    }
-    text.push_str("KB\n");
-    text
 }
 
 #[cfg(test)]

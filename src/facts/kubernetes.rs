@@ -2,7 +2,7 @@
 
 use super::{
     error::FactError,
-    listing::{KUBERNETES, Listing, etcd_folders},
+    listing::{KUBERNETES, Listing, RESTORE, etcd_folders},
     texts::Texts,
 };
 use crate::model::facts::{ClusterIdentity, Kubernetes};
@@ -31,6 +31,7 @@ pub fn parse(texts: &Texts, listing: &Listing) -> Result<Kubernetes, FactError> 
         ca_crt: texts.get(CA)?.map(str::to_owned),
         shared_pki: owned(SHARED_PKI.into_iter().filter(|name| listing.has(&format!("{KUBERNETES}/pki/{name}")))),
         etcd_data: etcd_folders().iter().any(|folder| listing.has(&format!("{folder}/member"))),
+        restoring: listing.has(&format!("{RESTORE}/etcd.db")),
         etcd: None,
         readyz: None,
     })

@@ -21,6 +21,7 @@ mod op;
 mod packages;
 mod probe;
 mod repository;
+pub mod restore;
 mod script;
 mod service;
 mod swap;

@@ -109,6 +109,8 @@ pub struct Kubernetes {
     pub shared_pki: Vec<String>,
     /// Whether `/var/lib/etcd/member` exists.
     pub etcd_data: bool,
+    /// Whether a snapshot lies here that the next init begins from: a restore that has not come to its end.
+    pub restoring: bool,
     /// What the local etcd says; absent where none runs or it does not answer.
     pub etcd: Option<Etcd>,
     /// HTTP status of `https://127.0.0.1:6443/readyz`; absent where nothing answers.

@@ -1,6 +1,6 @@
 //! The plan that gives etcd's unused space back to the disks: one member at a time, the leader last. Pure.
 
-use super::build::Input;
+use super::{build::Input, item};
 use crate::{
     kind::etcd,
     model::{
@@ -11,7 +11,6 @@ use crate::{
         op::{ClusterOp, Op, Work},
         plan::{Chain, Change, Gate, Item, Owner, Plan, Refusal, Verdict},
         rolling::Settle,
-        step::StepId,
     },
 };
 
@@ -138,10 +137,6 @@ fn refused(name: &NodeName, what: &str) -> Verdict {
 
 fn change(step: &str, title: &str, ops: Vec<Op>, disrupts: Option<String>) -> Item {
     item(step, title, Verdict::Change(Change { diff: vec![], ops, disrupts }))
-}
-
-fn item(step: &str, title: &str, verdict: Verdict) -> Item {
-    Item { step: StepId::new(step), title: title.to_owned(), verdict, waits: Vec::new(), opens: None }
 }
 
 #[cfg(test)]

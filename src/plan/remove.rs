@@ -5,7 +5,10 @@ mod guard;
 
 use std::collections::BTreeMap;
 
-use super::build::{Input, build, cluster_items};
+use super::{
+    build::{Input, build, cluster_items},
+    item,
+};
 use crate::{
     kind::leave,
     model::{
@@ -105,10 +108,6 @@ pub fn remove(leaving: &Leaving<'_>) -> Plan {
 /// Whether an item begins to end the control plane.
 fn goes(item: &Item) -> bool {
     matches!(item.step.as_str(), "remove.api-server" | "remove.member" | "remove.reset")
-}
-
-fn item(step: &str, title: &str, verdict: Verdict) -> Item {
-    Item { step: StepId::new(step), title: title.to_owned(), verdict, waits: Vec::new(), opens: None }
 }
 
 /// The cluster's own items again, now that it is known whether anything changes.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::{after_preflight, guard, item};
 use crate::{
     kind::leave,
     model::{
@@ -9,8 +10,7 @@ use crate::{
         facts::ClusterIdentity,
         name::NodeName,
         observe::{Observation, Seen},
-        plan::{Chain, Change, Gate, Item, Notice, Owner, Plan, Refusal, Verdict},
-        step::StepId,
+        plan::{Chain, Change, Item, Notice, Owner, Plan, Refusal, Verdict},
     },
 };
 
@@ -49,17 +49,14 @@ pub fn reset(spec: &ClusterSpec, observations: &BTreeMap<NodeName, Observation>,
         };
         plan.chains.push(Chain { owner: Owner::Node(node.name.clone()), items });
     }
-    for chain in &mut plan.chains {
-        if let Some(item) = chain.items.iter_mut().find(|item| item.verdict.is_change()) {
-            item.waits.push(Gate::AllPreflightPassed);
-        }
-    }
+    after_preflight(&mut plan);
     plan
 }
 
 fn items(spec: &ClusterSpec, seen: &Seen, ours: Option<&ClusterIdentity>, purge: bool) -> Vec<Item> {
     let there = &seen.facts.kubernetes;
-    let guard = guard(seen, ours);
+    let hint = "is the inventory's address of it right? take it out of the inventory to reset the others";
+    let guard = guard(there, ours.map(|ours| (ours.name.as_str(), ours.id.as_str())), hint);
     let refused = matches!(guard, Verdict::Refused(_));
     let mut items = vec![item("reset.guard", "is it of this cluster?", guard)];
     if refused {
@@ -86,26 +83,6 @@ fn items(spec: &ClusterSpec, seen: &Seen, ours: Option<&ClusterIdentity>, purge:
     };
     items.push(item("reset.clean", "nothing of the cluster is left", clean));
     items
-}
-
-fn guard(seen: &Seen, ours: Option<&ClusterIdentity>) -> Verdict {
-    let there = &seen.facts.kubernetes;
-    let refused = |reason: String, hint: &str| Verdict::Refused(Refusal { reason, hint: hint.to_owned() });
-    match (&there.identity, ours) {
-        (Some(its), Some(ours)) if its.id != ours.id => refused(
-            format!("the machine belongs to cluster {:?} ({}), not to {:?} ({})", its.name, its.id, ours.name, ours.id),
-            "is the inventory's address of it right? take it out of the inventory to reset the others",
-        ),
-        (None, _) if there.has_state() => refused(
-            "Kubernetes is on this machine, and it is not of this program's making".to_owned(),
-            "take it off by the means that put it there (kubeadm reset), or out of the inventory",
-        ),
-        _ => Verdict::Satisfied,
-    }
-}
-
-fn item(step: &str, title: &str, verdict: Verdict) -> Item {
-    Item { step: StepId::new(step), title: title.to_owned(), verdict, waits: Vec::new(), opens: None }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod bars;
 mod bytes;
 mod certificates;
+mod etcd;
 pub mod json;
 mod lines;
 mod paint;
@@ -14,6 +15,7 @@ mod summary;
 
 pub use bytes::{Bytes, bytes};
 pub use certificates::{CertificateRow, certificates};
+pub use etcd::{EtcdMemberRow, etcd_members};
 pub use paint::Paint;
 pub use plan::{Detail, plan_tree};
 pub use report::{report, run_line};

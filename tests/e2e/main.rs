@@ -11,6 +11,7 @@ mod locks;
 mod nodes;
 mod outages;
 mod refusals;
+mod restore;
 mod secrets;
 mod unknown;
 mod upgrade;

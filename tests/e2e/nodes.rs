@@ -211,6 +211,9 @@ impl Fleet<'_> {
     fn a_worker_leaves_and_others_things_stay(&self) {
         let put = "sudo iptables -I INPUT -p tcp --dport 4711 -m comment --comment 'not KUBE-FORWARD' -j ACCEPT; \
                    sudo iptables -N MINE; sudo iptables -A FORWARD -j MINE; \
+                   image=$(sudo ctr -n k8s.io images ls -q | grep pause: | head -n 1); \
+                   sudo ctr -n k8s.io images export /tmp/pause.tar $image && sudo ctr -n mine images import /tmp/pause.tar && \
+                   sudo ctr -n mine run -d $image mine; \
                    echo mine | sudo tee /etc/cni/net.d/99-mine.conf.off /etc/sysctl.d/50-mine.conf > /dev/null";
         self.lab.ssh("w1", put).success();
         let began = Instant::now();
@@ -225,6 +228,8 @@ impl Fleet<'_> {
         let rules = self.lab.ssh("w1", "sudo iptables-save").success();
         assert!(rules.contains("4711") && rules.contains("-A FORWARD -j MINE"), "{rules}");
         assert!(!rules.contains(":KUBE-") && !rules.contains(":FLANNEL-") && !rules.contains(":CNI-"), "{rules}");
+        let tasks = self.lab.ssh("w1", "sudo ctr -n mine tasks ls").success();
+        assert!(tasks.contains("RUNNING"), "a container of others: {tasks}");
         let left = "sudo cat /etc/cni/net.d/99-mine.conf.off /etc/sysctl.d/50-mine.conf; ls -d /etc/kbootstrap /etc/kubernetes \
                     /var/lib/kbootstrap/cluster.toml 2> /dev/null; ip -br link | grep -E 'cni0|flannel'; \
                     apt-mark showhold; grep -c kbootstrap /etc/hosts; true";

@@ -14,6 +14,7 @@ fn help() {
         "reset",
         "node",
         "backup",
+        "restore",
         "etcd",
         "certs",
         "kubeconfig",
@@ -25,7 +26,9 @@ fn help() {
     for command in ["add", "remove", "replace"] {
         insta::assert_snapshot!(format!("help_node_{command}"), run(&["node", command, "--help"]));
     }
-    insta::assert_snapshot!("help_facts", run(&["facts", "--help"]));
+    for command in ["members", "alarms", "defrag"] {
+        insta::assert_snapshot!(format!("help_etcd_{command}"), run(&["etcd", command, "--help"]));
+    }
 }
 
 #[test]

@@ -52,6 +52,6 @@ impl Defrag {
             survey.plan = plan::defrag::build(&desired.input(&survey));
             Ok(survey)
         };
-        change.run(look, || Ok(()), || Ok(())).await
+        change.run(look, async |_| Ok(()), || Ok(())).await
     }
 }

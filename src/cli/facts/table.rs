@@ -135,6 +135,9 @@ fn kubernetes(kubernetes: &Kubernetes) -> String {
     if kubernetes.etcd_data {
         parts.push("data of etcd".to_owned());
     }
+    if kubernetes.restoring {
+        parts.push("a snapshot that is being restored".to_owned());
+    }
     parts.extend(kubernetes.readyz.map(|code| match code {
         200 => "API server ready".to_owned(),
         code => format!("API server not ready ({code})"),

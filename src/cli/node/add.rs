@@ -116,7 +116,7 @@ impl Add {
             Ok(survey)
         };
         // Written before anything is done: whatever becomes of this run, `up` goes on from there.
-        change.run(look, || Ok(draft.borrow_mut().save()?), || Ok(())).await
+        change.run(look, async |_| Ok(draft.borrow_mut().save()?), || Ok(())).await
     }
 
     /// The nodes that the inventory lacks. One that is there as it was asked for is a run's that ended, and goes on.

@@ -111,7 +111,7 @@ impl Remove {
         };
         let draft = RefCell::new(draft);
         let look = async |open: Connections, keep: bool| removal.look(open, keep).await;
-        change.run(look, || Ok(()), || Ok(draft.borrow_mut().save()?)).await
+        change.run(look, async |_| Ok(()), || Ok(draft.borrow_mut().save()?)).await
     }
 }
 

@@ -82,7 +82,7 @@ impl Replace {
         let change = self.change(&desired, output);
         let draft = RefCell::new(draft);
         let look = async |open: Connections, keep: bool| Ok(desired.survey(open, keep).await);
-        change.run(look, || Ok(draft.borrow_mut().save()?), || Ok(())).await
+        change.run(look, async |_| Ok(draft.borrow_mut().save()?), || Ok(())).await
     }
 
     /// The old one leaves.
@@ -98,7 +98,7 @@ impl Replace {
         let removal = Removal::new(spec, node, terms, means)?;
         let change = self.change(&removal.desired, output);
         let look = async |open: Connections, keep: bool| removal.look(open, keep).await;
-        change.run(look, || Ok(()), || Ok(())).await
+        change.run(look, async |_| Ok(()), || Ok(())).await
     }
 
     fn change<'a>(&'a self, desired: &'a super::super::survey::Desired, output: &'a Output) -> Change<'a> {

@@ -1,6 +1,9 @@
 //! `kubeadm init` on the control plane that leads, and nowhere else; and what an init that died still owes.
 
-use super::{super::op, Context, kubeadm};
+use super::{
+    super::{op, restore},
+    Context, kubeadm,
+};
 use crate::{
     model::{
         etcd::EtcdLayout,
@@ -34,7 +37,8 @@ pub fn judge(context: &Context<'_>) -> Verdict {
             "`kbootstrap check` tells why; add one more, or make one a worker",
         ),
         Cluster::Absent if context.leads() => {
-            let diff = vec![format!("+ cluster {}, first on this node", context.spec.name)];
+            let from = if context.seen.facts.kubernetes.restoring { ", from the snapshot that lies there" } else { "" };
+            let diff = vec![format!("+ cluster {}, first on this node{from}", context.spec.name)];
             op::change(diff, vec![init_op(context)])
         }
         Cluster::HalfFormed { node, reason } if *node == context.node.name => {
@@ -54,16 +58,24 @@ pub fn judge(context: &Context<'_>) -> Verdict {
 
 fn init_op(context: &Context<'_>) -> Op {
     let etcd = context.spec.etcd;
+    let (before, options, after) = match context.seen.facts.kubernetes.restoring {
+        true => (
+            restore::before_init(context),
+            " --ignore-preflight-errors=DirAvailable--var-lib-etcd",
+            restore::after_init(context),
+        ),
+        false => (String::new(), "", String::new()),
+    };
     let script = format!(
         r#"{refuse}{prologue}{file}
-{run}"#,
+{before}{run}{after}"#,
         refuse = kubeadm::refuse_over_state(
             etcd,
             &["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/manifests/kube-apiserver.yaml"]
         ),
         prologue = kubeadm::PROLOGUE,
         file = config_file(context),
-        run = kubeadm::run("init --config \"$KB_IN/kubeadm.yaml\" --skip-phases=show-join-command"),
+        run = kubeadm::run(&format!("init --config \"$KB_IN/kubeadm.yaml\" --skip-phases=show-join-command{options}")),
     );
     op::node_with("kubeadm.init", "kubeadm init", script, INIT_S, vec![Late::JoinToken])
 }
@@ -161,6 +173,20 @@ mod tests {
         let mut unknown = World::bare();
         unknown.cluster = Cluster::Unknown { reason: "cp3: no route".into() };
         assert!(reason(verdict(&unknown, "cp1")).contains("cp3: no route"));
+    }
+
+    #[test]
+    fn where_a_snapshot_lies_init_begins_from_it() {
+        let mut world = World::bare();
+        world.seen.facts.kubernetes.restoring = true;
+        let init = change(verdict(&world, "cp1"));
+        assert!(init.diff[0].ends_with("from the snapshot that lies there"), "{:?}", init.diff);
+        let text = script(&init, 0);
+        let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("no {word:?} in {text}"));
+        assert!(at("carries a cluster") < at("snapshot restore"), "never over another's data");
+        assert!(at("cp1=https://10.0.0.11:2380") < at("kubeadm init") && at("kubeadm init") < at("delete"));
+        let checked = std::process::Command::new("sh").args(["-n", "-c", text]).status().unwrap();
+        assert!(checked.success());
     }
 
     #[test]

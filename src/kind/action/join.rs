@@ -70,6 +70,12 @@ fn refusal(reason: impl Into<String>, hint: impl Into<String>) -> State {
 /// No cluster lives yet: whoever carries state now carries another's.
 fn before_the_cluster(context: &Context<'_>) -> State {
     if context.seen.facts.kubernetes.has_state() {
+        if let Some((from, _)) = context.facts.iter().find(|(_, facts)| facts.kubernetes.restoring) {
+            return refusal(
+                format!("a restore was begun on {from}, and has not come to its end"),
+                "run the same `kbootstrap restore` again: it begins anew, and all that was kept aside stays",
+            );
+        }
         return refusal(
             "the machine carries state of a cluster, and the inventory's control planes carry none",
             "if the cluster is gone for good, reset this machine; else repair its control planes first",
@@ -254,7 +260,7 @@ trap 'rm -f {DISCOVERY_PATH}' EXIT
 /// The answer may take long: kube-controller-manager 1.30 sleeps ten seconds before it first looks at nodes
 /// (`wait.Poll` in pkg/controller/nodeipam/ipam), and as it starts its controllers one after the other and in no order, as
 /// a rule those that approve and sign wait for that. The kubelet renews what is given here as it does its own.
-fn kubelet_credentials(context: &Context<'_>) -> String {
+pub fn kubelet_credentials(context: &Context<'_>) -> String {
     let facts = NodeFacts { resolved_stub: context.seen.facts.os.resolved_stub };
     format!(
         r#"mkdir -p /var/lib/kubelet/pki

@@ -11,6 +11,8 @@ use crate::{
 /// Files and folders that are this program's, or its network's, and nobody else's.
 const OWN: &[&str] = &[
     "/etc/kbootstrap",
+    crate::facts::listing::RESTORE,
+    crate::kind::restore::INCOMING,
     endpoint::UNIT_PATH,
     "/etc/sysctl.d/99-zz-kbootstrap.conf",
     "/etc/sysctl.d/10-kbootstrap.conf",

@@ -21,7 +21,10 @@ mod roll;
 
 use std::collections::BTreeMap;
 
-use super::build::{self, Bearings};
+use super::{
+    build::{self, Bearings},
+    item,
+};
 use crate::{
     kind::{self, Context, upgrade::Stage},
     model::{
@@ -33,7 +36,7 @@ use crate::{
         observe::{Observation, Seen},
         plan::{Chain, Gate, Item, Owner, Plan, Refusal, Verdict},
         rolling::{RollTerms, Rolling},
-        step::{Action, Step, StepId, StepKind},
+        step::{Action, Step, StepKind},
         version::KubeVersion,
     },
 };
@@ -182,10 +185,6 @@ impl Roll<'_> {
     fn target(&self) -> KubeVersion {
         self.spec.kubernetes()
     }
-}
-
-fn item(step: &str, title: &str, verdict: Verdict) -> Item {
-    Item { step: StepId::new(step), title: title.to_owned(), verdict, waits: Vec::new(), opens: None }
 }
 
 /// Satisfied, or the first reason why not.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 
-use crate::backup::Manifest;
+use crate::model::backup::Manifest;
 
 /// One archive with what it says of itself (`kbootstrap.backup/v1`).
 #[derive(Serialize)]

@@ -3,6 +3,7 @@
 mod backup;
 mod certificates;
 pub mod check;
+mod etcd;
 pub mod facts;
 mod kubeconfig;
 mod plan;
@@ -12,6 +13,7 @@ mod status;
 
 pub use backup::{backup, backups};
 pub use certificates::certificates;
+pub use etcd::etcd_members;
 pub use kubeconfig::kubeconfig;
 pub use plan::plan;
 pub use report::{report, runs};

@@ -13,6 +13,7 @@
 mod faults;
 mod formed;
 mod health;
+mod key;
 mod outcome;
 pub mod probe;
 pub mod running;

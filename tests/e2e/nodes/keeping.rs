@@ -2,8 +2,6 @@
 
 use std::fs;
 
-use age::secrecy::ExposeSecret;
-
 use super::Fleet;
 
 impl Fleet<'_> {
@@ -28,10 +26,7 @@ impl Fleet<'_> {
     /// Taken while objects are written, opened by its key alone, and nothing of it stays on the node.
     pub fn a_backup_is_whole(&self) {
         let folder = self.lab.folder();
-        let key = age::x25519::Identity::generate();
-        let identity = folder.join("backup.key").display().to_string();
-        fs::write(&identity, key.to_string().expose_secret()).expect("the lab's folder can be written to");
-        let recipient = key.to_public().to_string();
+        let (recipient, identity) = self.lab.age_key("backup.key");
         let nobody = self.lab.kbootstrap(&["backup", &self.inventory]).failure(2);
         assert!(nobody.contains("age-keygen"), "{nobody}");
         let archive = folder.join("one.backup.age").display().to_string();

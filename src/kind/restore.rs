@@ -1,0 +1,106 @@
+//! What brings a cluster back from a backup: old state out of the way, the archive's authorities and snapshot in its place,
+//! and an init that begins from them.
+//!
+//! One control plane gets the snapshot and the others join it as they join any cluster: the way that Kubernetes' and etcd's
+//! documents give for members that are lost ("restore on one, reset the others, join again").
+
+use super::{
+    Context,
+    action::{refuse_over_state, set_aside},
+    op, write,
+};
+use crate::{
+    model::{backup::Part, cluster::ClusterSpec, etcd::EtcdLayout, op::Op},
+    pki::SharedPath,
+    render::{identity, images, static_pods::Component},
+    shell::{quote, words},
+};
+
+/// Where an archive's snapshot lies until init has begun from it; root's alone.
+const FOLDER: &str = crate::facts::listing::RESTORE;
+/// Where an archive's parts arrive.
+pub const INCOMING: &str = "/var/lib/kbootstrap/restore.new";
+
+const LAY_S: u32 = 600;
+const REVISIONS: u32 = 1_000_000_000;
+
+/// Ends etcd and the API server of a control plane, and keeps all that they wrote aside.
+pub fn fence(spec: &ClusterSpec) -> Op {
+    set_aside("end etcd and the API server, their data kept aside", "", spec.etcd, false)
+}
+
+/// Puts what arrived where `init` looks for it: authorities, identity, snapshot.
+pub fn lay(spec: &ClusterSpec, parts: &[Part]) -> Op {
+    let mut script = refuse_over_state(
+        spec.etcd,
+        &["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/manifests/kube-apiserver.yaml"],
+    );
+    for part in parts {
+        let name = quote(&part.name);
+        script.push_str(&format!(
+            "printf '%s  %s\\n' {} {INCOMING}/{name} | sha256sum -c --status || {{ echo {name} did not arrive whole >&2; exit 1; }}\n",
+            quote(&part.sha256),
+        ));
+    }
+    script.push_str(&format!(
+        r#"umask 077
+tar -C {INCOMING} -xf {INCOMING}/files.tar etc/kubernetes/pki {identity}
+mkdir -p {pki}/etcd
+chmod 755 /etc/kubernetes {pki} {pki}/etcd
+for kb_file in {files}; do
+  cp -p "{INCOMING}{pki}/$kb_file" "{pki}/$kb_file"
+done
+cp -p {INCOMING}/{identity} /{identity}
+rm -rf {INCOMING}/files.tar {INCOMING}/etc {INCOMING}/var {FOLDER}
+mv -T {INCOMING} {FOLDER}"#,
+        pki = SharedPath::FOLDER,
+        files = words(SharedPath::ALL.map(SharedPath::as_str)),
+        identity = identity::PATH.trim_start_matches('/'),
+    ));
+    op::node("restore.lay", "lay the backup's authorities and snapshot where init begins from", script, LAY_S)
+}
+
+/// POSIX text that makes a member's data of the snapshot, before init: of one member, of a new cluster of etcd, and far
+/// ahead of all revisions that anybody may have seen, so that whoever watches lists anew (etcd 3.5.10).
+pub fn before_init(context: &Context<'_>) -> String {
+    let peer = std::net::SocketAddr::new(context.node.node_ip(), EtcdLayout::PEER_PORT);
+    let (name, peer) = (context.node.name.as_str(), format!("https://{peer}"));
+    format!(
+        r#"kb_root=$(mktemp -d)
+trap 'ctr -n k8s.io images unmount --rm "$kb_root" > /dev/null 2>&1 || umount "$kb_root" 2> /dev/null || :; rmdir "$kb_root" 2> /dev/null || :' EXIT
+ctr -n k8s.io images mount {image} "$kb_root" > /dev/null
+rm -rf {FOLDER}/data
+"$kb_root/usr/local/bin/etcdutl" snapshot restore {FOLDER}/etcd.db --data-dir {FOLDER}/data --name {name} \
+  --initial-cluster {member} --initial-advertise-peer-urls {peer} --initial-cluster-token "kbootstrap-$(cat /proc/sys/kernel/random/uuid)" \
+  --bump-revision {REVISIONS} --mark-compacted > "$KB_IN/restore.log" 2>&1 || {{ tail -n 10 "$KB_IN/restore.log" >&2; exit 1; }}
+mkdir -p {data}
+chmod 700 {data}
+mv -T {FOLDER}/data/member {data}/member
+"#,
+        image = quote(images::of_component(context.spec, Component::Etcd).as_ref()),
+        name = quote(name),
+        member = quote(&format!("{name}={peer}")),
+        peer = quote(&peer),
+        data = context.spec.etcd.data_folder(),
+    )
+}
+
+/// POSIX text for after init: control planes of the past are no nodes any more (those of the inventory join anew), and the
+/// snapshot, which holds every Secret, goes.
+pub fn after_init(context: &Context<'_>) -> String {
+    format!(
+        r#"
+kb_kubectl() {{ kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 30s "$@"; }}
+kb_nodes=$(kb_kubectl get nodes -l node-role.kubernetes.io/control-plane -o name)
+for kb_node in $kb_nodes; do
+  [ "$kb_node" = node/{name} ] || kb_kubectl delete "$kb_node" --wait=false > /dev/null
+done
+rm -rf {FOLDER}"#,
+        name = context.node.name,
+    )
+}
+
+/// What a person is told of where an old state went.
+pub fn kept() -> String {
+    format!("- etcd, API server and what they wrote, kept under {}", write::ASIDE)
+}

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Runs on a node, with ROLE and VERSION set: packages, containerd, kernel settings, images. As short as a person could
+# Runs on a node, with ROLE and VERSION set (and MORE packages, where wanted): packages, containerd, kernel settings, images. As short as a person could
 # write it: it checks nothing and repairs nothing.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
@@ -9,7 +9,7 @@ curl -fsS "$repository/Release.key" | sudo gpg --dearmor --yes -o /etc/apt/keyri
 echo "deb [signed-by=/etc/apt/keyrings/kubernetes-apt-keyring.gpg] $repository/ /" | sudo tee "/etc/apt/sources.list.d/kubernetes-$minor.list" > /dev/null
 sudo apt-get update -qq
 sudo -E apt-get install -y -qq --no-install-recommends containerd runc conntrack socat ebtables ethtool \
-  kubelet="$VERSION-*" kubeadm="$VERSION-*" kubectl="$VERSION-*" < /dev/null > /dev/null
+  kubelet="$VERSION-*" kubeadm="$VERSION-*" kubectl="$VERSION-*" ${MORE-} < /dev/null > /dev/null
 sudo tee /etc/containerd/config.toml > /dev/null << 'T'
 version = 2
 [plugins."io.containerd.grpc.v1.cri"]

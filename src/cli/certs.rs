@@ -1,5 +1,6 @@
 //! `kbootstrap certs`: the certificates of a cluster.
 
+mod renew;
 mod status;
 
 use clap::{Args, Subcommand};
@@ -17,12 +18,14 @@ pub struct Certs {
 #[derive(Debug, Subcommand)]
 enum Command {
     Status(status::Status),
+    Renew(renew::Renew),
 }
 
 impl Certs {
     pub async fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
         match &self.command {
             Command::Status(status) => status.run(output).await,
+            Command::Renew(renew) => renew.run(output).await,
         }
     }
 }

@@ -42,7 +42,7 @@ fn wanted<'a>(
         .collect()
 }
 
-/// As [`judge`], where a change of Kubernetes' version under a running node is what is wanted.
+/// As `judge`, where a change of Kubernetes' version under a running node is what is wanted.
 pub fn judge_upgrade(wishes: &[PackageWish], context: &Context<'_>) -> Verdict {
     let absent = PackageSeen::default();
     let wanted = wanted(wishes, &absent, context);

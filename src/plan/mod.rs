@@ -4,6 +4,7 @@ mod build;
 pub mod defrag;
 pub mod expand;
 pub mod remove;
+pub mod renew;
 pub mod reset;
 pub mod restore;
 pub mod upgrade;

@@ -3,6 +3,7 @@
 
 mod lab;
 
+mod certs;
 mod drift;
 mod faults;
 mod formation;

@@ -26,6 +26,9 @@ fn help() {
     for command in ["add", "remove", "replace"] {
         insta::assert_snapshot!(format!("help_node_{command}"), run(&["node", command, "--help"]));
     }
+    for command in ["status", "renew"] {
+        insta::assert_snapshot!(format!("help_certs_{command}"), run(&["certs", command, "--help"]));
+    }
     for command in ["members", "alarms", "defrag"] {
         insta::assert_snapshot!(format!("help_etcd_{command}"), run(&["etcd", command, "--help"]));
     }

@@ -53,11 +53,11 @@ impl FromStr for Left {
 }
 
 /// What is asked of a node, under this name.
-const ASKED: &str = "certificates";
+pub(super) const ASKED: &str = "certificates";
 
 /// Every file that holds a certificate of the cluster, of each its certificates alone: `@@ PATH`, then PEM. Private keys in
 /// the same file never leave the node.
-const SCRIPT: &str = r#"kb_only='/^-----BEGIN CERTIFICATE-----/ { on = 1 } on { print } /^-----END CERTIFICATE-----/ { on = 0 }'
+pub(super) const SCRIPT: &str = r#"kb_only='/^-----BEGIN CERTIFICATE-----/ { on = 1 } on { print } /^-----END CERTIFICATE-----/ { on = 0 }'
 for kb_file in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt /var/lib/kubelet/pki/kubelet.crt \
   /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/kubelet-server-current.pem; do
   [ -f "$kb_file" ] || continue
@@ -136,7 +136,7 @@ impl Status {
 }
 
 /// The answer of one node, a row for each file: of several certificates in one the first that ends.
-fn files(node: &str, said: &[u8], now: OffsetDateTime) -> Vec<CertificateRow> {
+pub(super) fn files(node: &str, said: &[u8], now: OffsetDateTime) -> Vec<CertificateRow> {
     let text = String::from_utf8_lossy(said);
     let mut rows = Vec::new();
     for part in text.split("@@ ").skip(1) {

@@ -7,6 +7,7 @@ mod kubeadm;
 mod kubelet;
 mod labels;
 mod pki;
+pub mod renew;
 mod static_pods;
 pub mod upgrade;
 

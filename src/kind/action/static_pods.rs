@@ -154,12 +154,7 @@ fn replace(context: &Context<'_>, component: Component, text: &str) -> Op {
         Component::Etcd => join::step_down(context),
         _ => String::new(),
     };
-    let well = match component {
-        Component::Etcd => "case $(curl -s --max-time 3 --noproxy '*' http://127.0.0.1:2381/health) in *'\"health\":\"true\"'*) ;; *) false ;; esac".to_owned(),
-        Component::ApiServer => ask(6443, "readyz"),
-        Component::ControllerManager => ask(10257, "healthz"),
-        Component::Scheduler => ask(10259, "healthz"),
-    };
+    let well = well(component);
     let script = format!(
         r#"kb_wanted={digest}
 kb_running() {{ crictl ps -q --name '^{name}$' --state Running | head -n 1; }}
@@ -190,6 +185,16 @@ done"#,
 /// An image without its tag: what follows the last colon, unless that is a registry's port.
 fn untagged(image: &str) -> &str {
     image.rsplit_once(':').filter(|(_, tag)| !tag.contains('/')).map_or(image, |(name, _)| name)
+}
+
+/// POSIX text that tells whether a program of this control plane says that it is well.
+pub fn well(component: Component) -> String {
+    match component {
+        Component::Etcd => "case $(curl -s --max-time 3 --noproxy '*' http://127.0.0.1:2381/health) in *'\"health\":\"true\"'*) ;; *) false ;; esac".to_owned(),
+        Component::ApiServer => ask(6443, "readyz"),
+        Component::ControllerManager => ask(10257, "healthz"),
+        Component::Scheduler => ask(10259, "healthz"),
+    }
 }
 
 /// Asked with a client certificate, because anonymous requests may be refused.

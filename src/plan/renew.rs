@@ -1,0 +1,231 @@
+//! The plan by which a cluster gets new certificates, whether it lives or all of them have expired. Pure.
+
+use std::collections::BTreeSet;
+
+use super::{
+    after_preflight,
+    build::{self, Bearings, Input},
+    item,
+};
+use crate::{
+    kind::{Context, renew},
+    model::{
+        live::Cluster,
+        name::NodeName,
+        observe::Observation,
+        op::{ClusterOp, Op, Work},
+        plan::{Chain, Change, Gate, Item, Owner, Plan, Refusal, Verdict},
+        rolling::Settle,
+    },
+};
+
+const LOOKS: u32 = 3;
+const SETTLE_S: u32 = 300;
+const TOKENS_S: u32 = 60;
+
+/// What is known besides of the nodes' certificates.
+#[derive(Clone, Copy)]
+pub struct Found<'a> {
+    /// Nodes whose kubelets the cluster does not know any more: their certificates have expired, or are gone.
+    pub kubelets: &'a BTreeSet<NodeName>,
+    /// Whether this command has renewed all.
+    pub renewed: bool,
+}
+
+/// The plan of the control planes: while the cluster lives one after the other; all at once where nobody is disturbed any
+/// more, since a member of etcd with a new certificate alone makes no quorum.
+pub fn control_planes(input: &Input, found: Found<'_>) -> Plan {
+    let lives = matches!(input.cluster, Cluster::Live(_));
+    let mut plan = Plan::default();
+    for node in input.spec.control_planes() {
+        let items = with_context(input, &node.name, |context| items(context, found, lives));
+        plan.chains.push(Chain { owner: Owner::Node(node.name.clone()), items });
+    }
+    after_preflight(&mut plan);
+    let mut previous: Option<NodeName> = None;
+    for chain in &mut plan.chains {
+        let Owner::Node(name) = chain.owner.clone() else { continue };
+        let Some(last) = chain.items.iter().rposition(|item| item.verdict.is_change()).filter(|_| lives) else {
+            continue;
+        };
+        let first = chain.items.iter().position(|item| item.verdict.is_change()).expect("there is a last");
+        chain.items[first].waits.extend(previous.map(Gate::Turn));
+        chain.items[last].opens = Some(Gate::Turn(name.clone()));
+        previous = Some(name);
+    }
+    plan
+}
+
+/// The plan of the other kubelets, of a cluster that lives.
+pub fn workers(input: &Input, found: Found<'_>) -> Plan {
+    let mut plan = Plan::default();
+    for node in input.spec.workers().filter(|node| found.kubelets.contains(&node.name)) {
+        let items = with_context(input, &node.name, |context| {
+            let change = Change {
+                diff: vec!["~ its kubelet's certificate".to_owned()],
+                ops: vec![renew::kubelet_by_token(context)],
+                disrupts: None,
+            };
+            vec![item("renew.kubelet", "the cluster knows its kubelet", Verdict::Change(change))]
+        });
+        plan.chains.push(Chain { owner: Owner::Node(node.name.clone()), items });
+    }
+    after_preflight(&mut plan);
+    if !plan.chains.is_empty() {
+        let (what, call) = ("remove bootstrap tokens".to_owned(), ClusterOp::DeleteTokens);
+        let op = Op { kind: "cluster.tokens", what, work: Work::Cluster(call), timeout_s: TOKENS_S };
+        let diff = vec!["- the token that kubelets asked with".to_owned()];
+        let verdict = Verdict::Change(Change { diff, ops: vec![op], disrupts: None });
+        let mut tokens = item("renew.tokens", "no bootstrap token is left", verdict);
+        tokens.waits.push(Gate::NodesSettled);
+        plan.chains.push(Chain { owner: Owner::Cluster, items: vec![tokens] });
+    }
+    plan
+}
+
+fn items(context: &Context<'_>, found: Found<'_>, lives: bool) -> Vec<Item> {
+    let there = &context.seen.facts.kubernetes;
+    if !there.manifests.iter().any(|name| name == "kube-apiserver.yaml") || there.shared_pki.len() < 8 {
+        let refusal = Refusal {
+            reason: "it is no whole control plane: it lacks static pods, or the cluster's authorities".to_owned(),
+            hint: "kbootstrap up finishes what was begun; certificates that lie elsewhere are renewed there".to_owned(),
+        };
+        return vec![item("renew.certificates", "new certificates", Verdict::Refused(refusal))];
+    }
+    let change = |diff: &str, ops, disrupts: Option<&str>| {
+        Verdict::Change(Change {
+            diff: diff.lines().map(str::to_owned).collect(),
+            ops,
+            disrupts: disrupts.map(str::to_owned),
+        })
+    };
+    if found.renewed {
+        return vec![item("renew.certificates", "new certificates", Verdict::Satisfied)];
+    }
+    let diff = "~ every certificate and its key, signed anew; what was there is kept aside";
+    let mut items =
+        vec![item("renew.certificates", "new certificates", change(diff, vec![renew::certificates(context)], None))];
+    if found.kubelets.contains(&context.node.name) {
+        let ops = renew::own_kubelet(context);
+        items.push(item(
+            "renew.kubelet",
+            "the cluster knows its kubelet",
+            change("~ its kubelet's certificate", ops, None),
+        ));
+    }
+    let settled = lives.then(|| {
+        let settle = Settle {
+            node: context.node.name.clone(),
+            kubelet: None,
+            control_plane: true,
+            servers: None,
+            control_planes: context.spec.control_planes().map(|node| node.name.clone()).collect(),
+            looks: LOOKS,
+        };
+        let what = format!("wait until {} is well {LOOKS} times in a row", context.node.name);
+        let op = Op { kind: "node.settle", what, work: Work::Cluster(ClusterOp::Settle(settle)), timeout_s: SETTLE_S };
+        item("renew.settled", "this control plane is well", change("", vec![op], None))
+    });
+    let disrupts = lives.then_some("etcd and the API server of this control plane restart");
+    let ops = vec![renew::servers(context, lives)];
+    items.push(item(
+        "renew.servers",
+        "servers show the new ones",
+        change("~ etcd, API server, controllers, scheduler: restarted", ops, disrupts),
+    ));
+    items.extend(settled);
+    items
+}
+
+/// A node's items, or why there are none.
+fn with_context(input: &Input, name: &NodeName, items: impl FnOnce(&Context<'_>) -> Vec<Item>) -> Vec<Item> {
+    let seen = match input.observations.get(name) {
+        Some(Observation::Seen(seen)) => seen,
+        Some(Observation::Unknown { error, .. }) => {
+            return vec![item("renew.certificates", "new certificates", Verdict::Unknown(error.clone()))];
+        }
+        None => return Vec::new(),
+    };
+    let Bearings { leader, identity } = build::bearings(input.spec, input.cluster, input.observations);
+    let all = build::facts(input.observations);
+    let facts = all.iter().map(|(name, facts)| (name.clone(), (*facts).clone())).collect();
+    items(&Context {
+        spec: input.spec,
+        node: input.spec.node(name).expect("a node of the inventory"),
+        seen,
+        cluster: input.cluster,
+        facts: &facts,
+        ca_crt: build::known_ca(input.spec, &all),
+        leader: &leader,
+        identity: identity.as_ref(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{kind, model::observe::Seen};
+
+    fn plan(cluster: Cluster, kubelets: &[&str], change: impl Fn(&str, &mut Seen)) -> Plan {
+        let spec = kind::testing::spec();
+        let observations = spec.nodes.iter().map(|node| {
+            let mut seen = Seen::default();
+            let there = &mut seen.facts.kubernetes;
+            there.manifests = vec!["kube-apiserver.yaml".into()];
+            there.shared_pki = vec![String::new(); 8];
+            change(node.name.as_str(), &mut seen);
+            (node.name.clone(), Observation::Seen(Box::new(seen)))
+        });
+        let input = Input {
+            spec: &spec,
+            steps: &BTreeMap::new(),
+            cluster_steps: &[],
+            observations: &observations.collect(),
+            cluster: &cluster,
+        };
+        let kubelets = kubelets.iter().map(|name| name.parse().unwrap()).collect();
+        control_planes(&input, Found { kubelets: &kubelets, renewed: false })
+    }
+
+    fn steps(plan: &Plan) -> Vec<String> {
+        let item = |(owner, item): (&Owner, &Item)| {
+            let turn = if item.waits.iter().any(|gate| matches!(gate, Gate::Turn(_))) { " in its turn" } else { "" };
+            format!("{owner} {}{turn}", item.step)
+        };
+        plan.items().map(item).collect()
+    }
+
+    #[test]
+    fn a_living_cluster_is_taken_one_by_one_and_a_dead_one_at_once() {
+        let live = plan(Cluster::Live(Box::default()), &[], |_, _| {});
+        assert_eq!(
+            steps(&live),
+            [
+                "cp1 renew.certificates",
+                "cp1 renew.servers",
+                "cp1 renew.settled",
+                "cp2 renew.certificates in its turn",
+                "cp2 renew.servers",
+                "cp2 renew.settled",
+                "cp3 renew.certificates in its turn",
+                "cp3 renew.servers",
+                "cp3 renew.settled"
+            ]
+        );
+        let dead = plan(Cluster::Unknown { reason: "expired".into() }, &["cp2", "w1"], |_, _| {});
+        assert_eq!(steps(&dead).iter().filter(|step| step.ends_with("turn")).count(), 0);
+        assert!(steps(&dead).contains(&"cp2 renew.kubelet".to_owned()));
+    }
+
+    #[test]
+    fn who_has_no_authority_signs_nothing() {
+        let half = plan(Cluster::Unknown { reason: "?".into() }, &[], |name, seen| {
+            if name == "cp3" {
+                seen.facts.kubernetes.shared_pki.pop();
+            }
+        });
+        assert_eq!(half.refusals().count(), 1);
+    }
+}

@@ -1,0 +1,105 @@
+//! Law: certificates are renewed unnoticed while the cluster lives, and bring it back when all of them have ended.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::lab::{CONTROL_PLANES, Lab, probe::Prober, until};
+
+/// As root on a control plane: every certificate that is none of an authority ends now, those in kubeconfigs, too.
+const EXPIRE: &str = r#"cd /etc/kubernetes/pki
+resign() {
+  openssl x509 -in $1 -x509toreq -copy_extensions copy -signkey $2 2> /dev/null | openssl x509 -req -copy_extensions copy \
+    -CA $3 -CAkey $4 -set_serial 4711 -days 0 -out $1.new 2> /dev/null
+  mv $1.new $1
+}
+for name in apiserver apiserver-kubelet-client; do resign $name.crt $name.key ca.crt ca.key; done
+resign front-proxy-client.crt front-proxy-client.key front-proxy-ca.crt front-proxy-ca.key
+for name in apiserver-etcd-client etcd/server etcd/peer etcd/healthcheck-client; do
+  resign $name.crt $name.key etcd/ca.crt etcd/ca.key
+done
+for name in admin super-admin controller-manager scheduler; do
+  file=/etc/kubernetes/$name.conf
+  [ -f $file ] || continue
+  sed -n 's/^ *client-certificate-data: //p' $file | base64 -d > /tmp/own.crt
+  sed -n 's/^ *client-key-data: //p' $file | base64 -d > /tmp/own.key
+  resign /tmp/own.crt /tmp/own.key ca.crt ca.key
+  sed -i "s|^\( *client-certificate-data: \).*|\1$(base64 -w0 /tmp/own.crt)|" $file
+done"#;
+
+/// As root on any node: its kubelet's certificate ended while kubelet was off.
+const EXPIRE_KUBELET: &str = r#"systemctl stop kubelet
+file=$(readlink -f /var/lib/kubelet/pki/kubelet-client-current.pem)
+openssl pkey -in $file -out /tmp/kubelet.key
+openssl req -new -key /tmp/kubelet.key -subj "/O=system:nodes/CN=system:node:$(hostname)" 2> /dev/null \
+  | openssl x509 -req -signkey /tmp/kubelet.key -set_serial 4711 -days 0 -out /tmp/kubelet.crt 2> /dev/null
+cat /tmp/kubelet.crt /tmp/kubelet.key > $file
+systemctl start kubelet || true"#;
+
+fn root(lab: &Lab, node: &str, text: &str) {
+    lab.ssh(node, &format!("sudo sh -eu -s << 'AS-ROOT'\n{text}\nAS-ROOT")).success();
+}
+
+/// `node path` → serial of every certificate that signs nobody.
+fn serials(lab: &Lab) -> BTreeMap<String, String> {
+    let inventory = lab.inventory().display().to_string();
+    let told = lab.kbootstrap(&["certs", "status", &inventory, "--output", "json"]);
+    let told: Value = serde_json::from_str(&told.stdout).unwrap_or_else(|error| panic!("{error}: {told}"));
+    let rows = told["certificates"].as_array().expect("certificates");
+    let leaf = rows.iter().filter(|row| row["authority"] == false);
+    leaf.map(|row| (format!("{} {}", row["node"], row["path"]), row["serial"].to_string())).collect()
+}
+
+#[test]
+#[ignore = "long: `tests/run e2e --long` runs it"]
+fn certificates_are_renewed_before_they_end() {
+    let lab = Lab::formed("certs");
+    let before = serials(&lab);
+    let prober = Prober::start(&lab, "w1");
+    renew(&lab);
+    prober.end_well(100);
+    let after = serials(&lab);
+    for (file, serial) in &before {
+        // A kubelet sees to its own.
+        let own = file.contains("/var/lib/kubelet/") || file.contains("kubelet.conf");
+        assert!(own || after[file] != *serial, "{file} is as it was");
+    }
+    lab.assert_converged();
+}
+
+#[test]
+#[ignore = "long: `tests/run e2e --long` runs it"]
+fn certificates_are_renewed_when_all_have_ended() {
+    let lab = Lab::formed("certs-ended");
+    let inventory = lab.inventory().display().to_string();
+    for node in CONTROL_PLANES {
+        root(&lab, node, EXPIRE);
+    }
+    for node in lab.nodes() {
+        root(&lab, &node, EXPIRE_KUBELET);
+    }
+    for node in CONTROL_PLANES {
+        root(&lab, node, "crictl ps -q | xargs crictl stop -t 2 > /dev/null");
+    }
+    until("nothing answers any more", Duration::from_secs(60), || !lab.kubectl("cp1", "get nodes").ok());
+    let status = lab.kbootstrap(&["certs", "status", &inventory]);
+    assert!(status.code == Some(1) && status.stdout.contains("expired"), "{status}");
+    renew(&lab);
+    until("all nodes are back", Duration::from_secs(90), || {
+        let nodes = lab.kubectl("cp1", "get nodes --no-headers").stdout;
+        nodes.lines().filter(|line| line.contains(" Ready ")).count() == 5
+    });
+    until("the plan is empty", Duration::from_secs(60), || lab.kbootstrap(&["plan", &inventory, "--exit-code"]).ok());
+    let status = lab.kbootstrap(&["certs", "status", &inventory, "--fail-under", "300d"]);
+    assert!(status.ok(), "{status}");
+    lab.assert_converged();
+}
+
+fn renew(lab: &Lab) {
+    let inventory = lab.inventory().display().to_string();
+    let began = Instant::now();
+    let renewed = lab.kbootstrap(&["certs", "renew", &inventory, "--yes"]);
+    assert!(renewed.ok(), "{renewed}");
+    println!("renewed in {:.1} s", began.elapsed().as_secs_f32());
+}

@@ -55,7 +55,7 @@ impl std::fmt::Display for Holder {
 /// A lock that is held; dropping it lets go.
 pub struct NodeLock {
     holder: Holder,
-    /// The how manieth taking since the node's boot it is.
+    /// Its number among all takings since the node's boot.
     turn: u64,
     beats: JoinHandle<()>,
     last_beat: Arc<Mutex<Instant>>,
@@ -151,28 +151,19 @@ impl NodeLock {
     /// Another run had it since, or the node can't be reached any more.
     pub async fn regain(&mut self, link: &Link) -> Result<(), LockError> {
         self.beats.abort();
-        let mut connection = link.get().await;
-        for last in [false, true] {
-            let open = match connection {
-                Ok(open) => open,
-                Err(error) if error.is_transient() && !last => {
-                    connection = link.reopen(|_, _| {}).await;
-                    continue;
-                }
-                Err(error) => return Err(LockError::Transport(error)),
-            };
-            match Self::take_after(Some(self.turn), open.as_ref(), &self.holder, LAPSE, |_| {}).await {
-                Ok(lock) => {
-                    *self = lock;
-                    return Ok(());
-                }
-                Err(LockError::Transport(error)) if error.is_transient() && !last => {
-                    connection = link.reopen(|_, _| {}).await;
-                }
-                Err(error) => return Err(error),
+        *self = match self.again(link.get().await).await {
+            Err(LockError::Transport(error)) if error.is_transient() => {
+                self.again(link.reopen(|_, _| {}).await).await?
             }
-        }
-        unreachable!("the last try ends by returning")
+            other => other?,
+        };
+        Ok(())
+    }
+
+    /// Its next turn, over this connection.
+    async fn again(&self, connection: Result<Arc<dyn Effect>, TransportError>) -> Result<Self, LockError> {
+        let connection = connection.map_err(LockError::Transport)?;
+        Self::take_after(Some(self.turn), connection.as_ref(), &self.holder, LAPSE, |_| {}).await
     }
 
     /// Whether it may still be held: false once the script or its connection has ended, and where no beat was sent for

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Paint;
+use super::{Paint, table};
 
 /// A member of etcd: what the others know of it, and what it says itself where it answers.
 #[derive(Clone, Debug, Default)]
@@ -25,19 +25,12 @@ pub struct EtcdMemberRow {
 
 /// The table for a person.
 pub fn etcd_members(rows: &[EtcdMemberRow], paint: Paint) -> String {
-    let head = ["MEMBER", "ROLE", "ID", "PEER", "VERSION", "SIZE", "IN USE", "ALARMS"].map(String::from);
     let cells: Vec<[String; 8]> = rows.iter().map(cells).collect();
-    let width = |column: usize| cells.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 8] = std::array::from_fn(width);
-    let line = |cells: &[String; 8]| {
-        let cells: Vec<String> = cells.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        cells.join("  ").trim_end().to_owned()
-    };
-    let mut text = format!("{}\n", paint.dim(line(&head)));
-    for (row, cells) in rows.iter().zip(&cells) {
+    let (head, lines) = table::lines(["MEMBER", "ROLE", "ID", "PEER", "VERSION", "SIZE", "IN USE", "ALARMS"], &cells);
+    let mut text = format!("{}\n", paint.dim(head));
+    for (row, line) in rows.iter().zip(lines) {
         let well = row.has_leader && row.alarms.is_empty();
-        let shown = if well { line(cells) } else { paint.red(line(cells)) };
-        writeln!(text, "{shown}").expect("a String takes all");
+        writeln!(text, "{}", if well { line } else { paint.red(line) }).expect("a String takes all");
     }
     text
 }
@@ -50,10 +43,7 @@ fn cells(row: &EtcdMemberRow) -> [String; 8] {
         EtcdMemberRow { leader: true, .. } => "leader",
         _ => "voter",
     };
-    #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-    let size = |bytes: Option<u64>| {
-        bytes.map_or_else(|| "-".to_owned(), |bytes| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20)))
-    };
+    let size = |bytes: Option<u64>| bytes.map_or_else(|| "-".to_owned(), table::mib);
     [
         if row.name.is_empty() { "(not started)".to_owned() } else { row.name.clone() },
         role.to_owned(),

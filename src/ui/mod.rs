@@ -12,6 +12,7 @@ mod report;
 mod screen;
 mod status;
 mod summary;
+mod table;
 
 pub use bytes::{Bytes, bytes};
 pub use certificates::{CertificateRow, certificates};

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::Paint;
+use super::{Paint, table};
 use crate::action::Condition;
 
 /// One node as the table shows it.
@@ -68,12 +68,9 @@ pub fn status(status: &Status, paint: Paint) -> String {
     }
     line(String::new());
     let rows: Vec<[String; 6]> = status.nodes.iter().map(cells).collect();
-    let head = ["NODE", "ROLE", "STATE", "VERSION", "STATIC PODS", "ETCD"].map(String::from);
-    let width = |column: usize| rows.iter().chain([&head]).map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 6] = std::array::from_fn(width);
-    line(paint.dim(padded(&head, &widths)));
-    for (row, node) in rows.iter().zip(&status.nodes) {
-        let row = padded(row, &widths);
+    let (head, lines) = table::lines(["NODE", "ROLE", "STATE", "VERSION", "STATIC PODS", "ETCD"], &rows);
+    line(paint.dim(head));
+    for (row, node) in lines.into_iter().zip(&status.nodes) {
         line(if node.ready == Some(true) { row } else { paint.red(row) });
         if let Some(why) = &node.why {
             line(format!("  {why}"));
@@ -87,11 +84,6 @@ pub fn status(status: &Status, paint: Paint) -> String {
         line(format!("{mark}  {}: {}", condition.name, condition.detail));
     }
     text
-}
-
-fn padded(cells: &[String; 6], widths: &[usize; 6]) -> String {
-    let cells: Vec<String> = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-    String::from(cells.join("  ").trim_end())
 }
 
 fn cells(node: &NodeStatus) -> [String; 6] {
@@ -119,9 +111,7 @@ fn etcd(etcd: &EtcdStatus) -> String {
         _ => "voter",
     };
     let alarms = etcd.alarms.iter().map(|alarm| format!(", {alarm}")).collect::<String>();
-    #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
-    let size = etcd.db_bytes as f64 / f64::from(1 << 20);
-    format!("{role}, {size:.1} MiB{alarms}")
+    format!("{role}, {}{alarms}", table::mib(etcd.db_bytes))
 }
 
 #[cfg(test)]

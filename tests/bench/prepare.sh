@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# Runs on a node, with ROLE and VERSION set (and MORE packages, where wanted): packages, containerd, kernel settings, images. As short as a person could
-# write it: it checks nothing and repairs nothing.
+# Runs on a node, with ROLE and VERSION set (and MORE packages, where wanted): packages, containerd, kernel settings,
+# images. As short as a person could write it: it checks nothing and repairs nothing.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 minor=${VERSION%.*} repository="https://pkgs.k8s.io/core:/stable:/v${VERSION%.*}/deb"

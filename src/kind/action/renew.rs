@@ -10,7 +10,7 @@ use crate::{
         op::{Late, Op},
     },
     render::{
-        kubeadm::{NodeFacts, TOKEN, ca_path, discovery, init},
+        kubeadm::{NodeFacts, ca_path, discovery, init},
         static_pods::Component,
     },
     shell::quote,
@@ -82,7 +82,6 @@ until [ -s /etc/kubernetes/kubelet.conf ] && [ -s /var/lib/kubelet/pki/kubelet-c
 done"#,
         file = kubeadm::file_with_token(bootstrap, &discovery(context.spec, ca_path(context.spec))),
     );
-    debug_assert!(discovery(context.spec, ca_path(context.spec)).contains(TOKEN));
     let what = "let its kubelet ask for a new certificate";
     op::node_with("kubelet.bootstrap", what, script, KUBELET_S, vec![Late::JoinToken])
 }

@@ -1,5 +1,6 @@
 //! Planning: desired and observed in, a plan out. Pure.
 
+mod away;
 mod build;
 pub mod defrag;
 pub mod expand;

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     after_preflight,
+    away::{Away, LOOKS, settle},
     build::{self, Bearings, Input},
     item,
 };
@@ -15,12 +16,9 @@ use crate::{
         observe::Observation,
         op::{ClusterOp, Op, Work},
         plan::{Chain, Change, Gate, Item, Owner, Plan, Refusal, Verdict},
-        rolling::Settle,
     },
 };
 
-const LOOKS: u32 = 3;
-const SETTLE_S: u32 = 300;
 const TOKENS_S: u32 = 60;
 
 /// What is known besides of the nodes' certificates.
@@ -113,27 +111,19 @@ fn items(context: &Context<'_>, found: Found<'_>, lives: bool) -> Vec<Item> {
             change("~ its kubelet's certificate", ops, None),
         ));
     }
-    let settled = lives.then(|| {
-        let settle = Settle {
-            node: context.node.name.clone(),
-            kubelet: None,
-            control_plane: true,
-            servers: None,
-            control_planes: context.spec.control_planes().map(|node| node.name.clone()).collect(),
-            looks: LOOKS,
-        };
-        let what = format!("wait until {} is well {LOOKS} times in a row", context.node.name);
-        let op = Op { kind: "node.settle", what, work: Work::Cluster(ClusterOp::Settle(settle)), timeout_s: SETTLE_S };
-        item("renew.settled", "this control plane is well", change("", vec![op], None))
-    });
-    let disrupts = lives.then_some("etcd and the API server of this control plane restart");
-    let ops = vec![renew::servers(context, lives)];
-    items.push(item(
-        "renew.servers",
-        "servers show the new ones",
-        change("~ etcd, API server, controllers, scheduler: restarted", ops, disrupts),
-    ));
-    items.extend(settled);
+    let ops = vec![renew::servers(context)];
+    let diff = "~ etcd, API server, controllers, scheduler: restarted";
+    if !lives {
+        items.push(item("renew.servers", "servers show the new ones", change(diff, ops, None)));
+        return items;
+    }
+    let around = Away { spec: context.spec, node: context.node, prefix: "renew." };
+    let disrupts = "etcd and the API server of this control plane restart";
+    items.extend(around.away());
+    items.push(item("renew.servers", "servers show the new ones", change(diff, ops, Some(disrupts))));
+    let well = settle(context.spec, &context.node.name, None, None, LOOKS);
+    items.push(item("renew.settled", "this control plane is well", change("", vec![well], None)));
+    items.push(around.back());
     items
 }
 
@@ -200,20 +190,12 @@ mod tests {
     #[test]
     fn a_living_cluster_is_taken_one_by_one_and_a_dead_one_at_once() {
         let live = plan(Cluster::Live(Box::default()), &[], |_, _| {});
-        assert_eq!(
-            steps(&live),
-            [
-                "cp1 renew.certificates",
-                "cp1 renew.servers",
-                "cp1 renew.settled",
-                "cp2 renew.certificates in its turn",
-                "cp2 renew.servers",
-                "cp2 renew.settled",
-                "cp3 renew.certificates in its turn",
-                "cp3 renew.servers",
-                "cp3 renew.settled"
-            ]
-        );
+        let one = ["certificates", "others", "leader", "divert", "servers", "settled", "return"];
+        let all = ["cp1", "cp2", "cp3"].map(|node| {
+            let turn = if node == "cp1" { "" } else { " in its turn" };
+            one.map(|step| format!("{node} renew.{step}{}", if step == "certificates" { turn } else { "" }))
+        });
+        assert_eq!(steps(&live), all.concat(), "nobody asks an API server while it and its etcd restart");
         let dead = plan(Cluster::Unknown { reason: "expired".into() }, &["cp2", "w1"], |_, _| {});
         assert_eq!(steps(&dead).iter().filter(|step| step.ends_with("turn")).count(), 0);
         assert!(steps(&dead).contains(&"cp2 renew.kubelet".to_owned()));

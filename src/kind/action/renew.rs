@@ -87,9 +87,8 @@ done"#,
 }
 
 /// Restarts the programs of a control plane one after the other, etcd first, each once the one before is well; and sees
-/// that the new certificates are what is shown on their ports. `alone`: the other members of etcd go on, so its
-/// leadership is handed on before.
-pub fn servers(context: &Context<'_>, alone: bool) -> Op {
+/// that the new certificates are what is shown on their ports.
+pub fn servers(context: &Context<'_>) -> Op {
     let mut script = String::from(
         r#"kb_restart() {
   kb_name=$1
@@ -123,9 +122,6 @@ kb_shown() {
     }
     script.push_str("  esac\n}\n");
     if context.spec.etcd == EtcdLayout::Stacked {
-        if alone {
-            script.push_str(&join::step_down(context));
-        }
         script.push_str(&format!(
             "kb_restart etcd\nkb_shown {} {}/etcd/server.crt -cert {} -key {}\n",
             EtcdLayout::CLIENT_PORT,

@@ -7,25 +7,18 @@ use crate::{
         upgrade::{self, Stage, Verb},
     },
     model::{
-        cluster::EndpointKind,
         name::NodeName,
         node::NodeSpec,
-        op::{ClusterOp, Op, Work},
+        op::{ClusterOp, Op},
         plan::{Chain, Change, Gate, Item, Owner, Refusal, Verdict},
-        rolling::Settle,
         step::{Action, Package, Step, StepKind},
         version::KubeVersion,
     },
-    plan::build,
+    plan::{
+        away::{Away, LOOKS, op, settle},
+        build,
+    },
 };
-
-/// Looks in a row that must find a node well.
-const LOOKS: u32 = 3;
-/// The longest that a node may take to be well again: static pods, their leases and the network's pods.
-const SETTLE_S: u32 = 300;
-/// The longest that a call to every proxy may take.
-const DIVERT_S: u32 = 120;
-const LEADER_S: u32 = 60;
 
 /// The last step of a node's roll, by which others wait for it.
 const LAST: &str = "upgrade.uncordon";
@@ -101,15 +94,15 @@ fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>, 
         if let (Verb::Apply, Some(op)) = (verb, kind::wanted_etcd_image(roll.spec, roll.live)) {
             node.add(&mut items, "upgrade.etcd-image", "the image of etcd in kubeadm's configuration", vec![op]);
         }
-        node.away(&mut items, "server-");
+        items.extend(node.around("upgrade.server-").away());
         node.add(&mut items, "upgrade.kubeadm", "kubeadm upgrade", vec![upgrade::upgrade(verb, context)]);
         node.add(
             &mut items,
             "upgrade.server-settled",
             "its servers are well",
-            vec![node.settle(&context.node.name, Some(roll.target()), None, LOOKS)],
+            vec![settle(roll.spec, &context.node.name, Some(roll.target()), None, LOOKS)],
         );
-        node.back(&mut items, LAST_OF_SERVER);
+        items.push(node.around("upgrade.server-").back());
     }
     let drains = !stage.is_done() || disturbs;
     if !control_plane && !stage.kubeadm {
@@ -119,7 +112,7 @@ fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>, 
     if drains {
         if control_plane {
             // Its static pods start anew with the new kubelet.
-            node.away(&mut items, "");
+            items.extend(node.around("upgrade.").away());
         }
         node.drain(&mut items);
     }
@@ -128,14 +121,14 @@ fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>, 
         node.add(&mut items, "upgrade.kubelet", "kubelet runs in its new version", vec![upgrade::restart()]);
     }
     let servers = control_plane.then_some(roll.target());
-    let settle = node.settle(&context.node.name, servers, Some(roll.target()), LOOKS);
+    let settle = settle(roll.spec, &context.node.name, servers, Some(roll.target()), LOOKS);
     node.add(&mut items, "upgrade.settled", "this node is well", vec![settle]);
     if drains && control_plane {
-        node.back(&mut items, "upgrade.return");
+        items.push(node.around("upgrade.").back());
     }
     let uncordon = ClusterOp::Uncordon { node: context.node.name.clone() };
     let what = format!("uncordon {}", context.node.name);
-    node.add(&mut items, LAST, "pods may come back", vec![cluster("node.uncordon", &what, uncordon, 60)]);
+    node.add(&mut items, LAST, "pods may come back", vec![op("node.uncordon", &what, uncordon, 60)]);
     items
 }
 
@@ -150,50 +143,8 @@ impl Rolled<'_> {
         items.push(item(step, title, Verdict::Change(Change { diff: vec![], ops, disrupts: None })));
     }
 
-    fn others(&self) -> impl Iterator<Item = &NodeName> {
-        self.roll.spec.control_planes().map(|node| &node.name).filter(|name| **name != self.node.name)
-    }
-
-    fn proxies(&self) -> bool {
-        self.roll.spec.endpoint.kind == EndpointKind::LocalProxy && self.others().next().is_some()
-    }
-
-    /// Before a control plane's servers are restarted: all others are well, lead, and are asked in its place.
-    fn away(&self, items: &mut Vec<Item>, phase: &str) {
-        let name = &self.node.name;
-        if self.others().next().is_none() {
-            return;
-        }
-        let well = self.others().map(|other| self.settle(other, None, None, 1)).collect();
-        self.add(items, &format!("upgrade.{phase}others"), "every other control plane is well", well);
-        let call = ClusterOp::MoveEtcdLeader { from: name.clone() };
-        let ops = vec![cluster("etcd.leader", "move etcd's leadership away", call, LEADER_S)];
-        self.add(items, &format!("upgrade.{phase}leader"), "etcd is led by another", ops);
-        if self.proxies() {
-            let call = ClusterOp::Divert { server: name.clone(), nodes: names(self.roll) };
-            let what = format!("let every proxy use other API servers than that of {name}");
-            let ops = vec![cluster("proxy.divert", &what, call, DIVERT_S)];
-            self.add(items, &format!("upgrade.{phase}divert"), "nothing asks this API server", ops);
-        }
-    }
-
-    /// The end of [`Rolled::away`]. The step is there without proxies, too: others wait for it.
-    fn back(&self, items: &mut Vec<Item>, step: &str) {
-        let nodes = if self.proxies() { names(self.roll) } else { Vec::new() };
-        let what = "let every proxy use every API server";
-        let ops = vec![cluster("proxy.return", what, ClusterOp::Return { nodes }, DIVERT_S)];
-        self.add(items, step, "this API server is asked again", ops);
-    }
-
-    fn settle(&self, name: &NodeName, servers: Option<KubeVersion>, kubelet: Option<KubeVersion>, looks: u32) -> Op {
-        let control_plane = self.roll.spec.node(name).is_some_and(NodeSpec::is_control_plane);
-        let control_planes = self.roll.spec.control_planes().map(|node| node.name.clone()).collect();
-        let settle = Settle { node: name.clone(), kubelet, control_plane, servers, control_planes, looks };
-        let what = match looks {
-            1 => format!("see that {name} is well"),
-            looks => format!("wait until {name} is well {looks} times in a row"),
-        };
-        cluster("node.settle", &what, ClusterOp::Settle(settle), SETTLE_S)
+    fn around(&self, prefix: &'static str) -> Away<'_> {
+        Away { spec: self.roll.spec, node: self.node, prefix }
     }
 
     fn drain(&self, items: &mut Vec<Item>) {
@@ -205,8 +156,8 @@ impl Rolled<'_> {
             delete_local_data: policy.delete_local_data,
         };
         let ops = vec![
-            cluster("node.cordon", &format!("cordon {node}"), cordon, 60),
-            cluster("node.drain", &format!("drain {node}"), drain, policy.timeout_s),
+            op("node.cordon", &format!("cordon {node}"), cordon, 60),
+            op("node.drain", &format!("drain {node}"), drain, policy.timeout_s),
         ];
         let disrupts = Some("its pods are evicted, and it is out of service for a minute or two".to_owned());
         let change = Change { diff: vec![], ops, disrupts };
@@ -232,14 +183,6 @@ pub fn order(roll: &Roll) -> Vec<NodeName> {
     };
     nodes.sort_by_key(|node| (!node.is_control_plane(), !in_between(node)));
     nodes.into_iter().map(|node| node.name.clone()).collect()
-}
-
-fn names(roll: &Roll) -> Vec<NodeName> {
-    roll.spec.nodes.iter().map(|node| node.name.clone()).collect()
-}
-
-fn cluster(kind: &'static str, what: &str, call: ClusterOp, timeout_s: u32) -> Op {
-    Op { kind, what: what.to_owned(), work: Work::Cluster(call), timeout_s }
 }
 
 fn probe(context: &Context<'_>) -> Item {

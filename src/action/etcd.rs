@@ -26,11 +26,10 @@ pub(super) async fn ask(session: &Session, node: &NodeName) -> Result<Etcd, Stri
 
 /// Calls a member by its gateway on loopback; gives its answer.
 pub(super) async fn call(session: &Session, node: &NodeName, path: &str, request: &str) -> Result<String, String> {
-    let (certificate, key) = EtcdLayout::Stacked.client_certificate();
     let script = format!(
-        "curl -q -sS --fail-with-body --noproxy '*' --max-time 10 --cacert {ca} --cert {certificate} --key {key} -d {request} \
-         https://127.0.0.1:{port}{path}",
-        ca = EtcdLayout::Stacked.ca_certificate(),
+        "{credentials}\ncurl -q -sS --fail-with-body --noproxy '*' --max-time 10 --cacert \"$kb_etcd_ca\" \
+         --cert \"$kb_etcd_cert\" --key \"$kb_etcd_key\" -d {request} https://127.0.0.1:{port}{path}",
+        credentials = EtcdLayout::credentials(),
         request = quote(request),
         port = EtcdLayout::CLIENT_PORT,
     );
@@ -190,19 +189,18 @@ fn of<'a>(etcd: &'a Etcd, node: &NodeName, peer: &str) -> Option<&'a EtcdMember>
 
 /// The ids of those that say of themselves that they are healthy, asked from one control plane.
 async fn healthy(session: &Session, via: &NodeName, voters: &[&EtcdMember]) -> Result<Vec<String>, String> {
-    let (certificate, key) = EtcdLayout::Stacked.client_certificate();
     let urls = voters.iter().filter_map(|voter| Some((voter.id.as_str(), client_url(voter.peer_urls.first()?)?)));
     let asked: Vec<String> = urls
         .map(|(id, url)| {
             format!(
-                "case $(curl -q -s --noproxy '*' --max-time 3 --cacert {ca} --cert {certificate} --key {key} {url}/health) in                  *'\"health\":\"true\"'*) echo {id} ;; esac",
-                ca = EtcdLayout::Stacked.ca_certificate(),
+                "case $(curl -q -s --noproxy '*' --max-time 3 --cacert \"$kb_etcd_ca\" --cert \"$kb_etcd_cert\" \
+                 --key \"$kb_etcd_key\" {url}/health) in *'\"health\":\"true\"'*) echo {id} ;; esac",
                 url = quote(&url),
                 id = quote(id),
             )
         })
         .collect();
-    let script = Script::new(wrap(&asked.join("\n")));
+    let script = Script::new(wrap(&format!("{}\n{}", EtcdLayout::credentials(), asked.join("\n"))));
     let output = session.link.look(via, &script, Limits::within(LIMIT)).await.map_err(|error| error.to_string())?;
     Ok(String::from_utf8_lossy(&output.stdout).lines().map(String::from).collect())
 }

@@ -51,6 +51,19 @@ impl Actions {
             }
             Late::ClusterCa => vec![LateContent::new("ca.crt", &self.ca().await?)],
             Late::Identity => vec![LateContent::new("cluster.toml", &render::identity::text(&self.identity().await?))],
+            Late::EtcdMember => {
+                let etcd = &self.genesis().await?.authorities.etcd;
+                let addresses = self.setup.addresses.get(node).map(Vec::as_slice).unwrap_or_default();
+                let signed = crate::pki::member(etcd, node, addresses, OffsetDateTime::now_utc(), &mut os_rng());
+                let pair = signed.map_err(|error| {
+                    ActionError::new(format!("sign the certificate of {node}'s member of etcd"), error.to_string())
+                })?;
+                vec![
+                    LateContent::new("etcd/ca.crt", &etcd.certificate),
+                    LateContent::new("etcd/member.crt", &pair.certificate),
+                    LateContent::new("etcd/member.key", pair.key.expose()),
+                ]
+            }
             Late::JoinToken => vec![LateContent::new("token", self.token(leads).await?.expose())],
         })
     }
@@ -170,6 +183,7 @@ mod tests {
             forming: Some(name("cp1")),
             routes: vec![Route { node: name("cp1"), target: SshTarget::new("cp1", "cp1") }],
             fleet: Default::default(),
+            addresses: Default::default(),
             admin_conf: None,
             identity: None,
         };

@@ -20,6 +20,8 @@ mod session;
 mod settle;
 mod token;
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,6 +56,8 @@ pub struct Setup {
     pub routes: Vec<Route>,
     /// Every node that the run may work on.
     pub fleet: Fleet,
+    /// The addresses by which nodes know each other.
+    pub addresses: BTreeMap<NodeName, Vec<IpAddr>>,
     /// What an observation brought along; fetched when it is first needed where it is absent.
     pub admin_conf: Option<Secret<String>>,
     /// The identity as the API or the nodes have it.
@@ -148,8 +152,8 @@ impl Actions {
             }
             ClusterOp::SpreadCoredns => coredns::spread(&self.session, until).await,
             ClusterOp::DeleteTokens => self.delete_tokens().await,
-            ClusterOp::Prove { nodes, control_planes, probe } => {
-                let expected = Expected { nodes, control_planes };
+            ClusterOp::Prove { nodes, control_planes, members, probe } => {
+                let expected = Expected { nodes, control_planes, members: *members };
                 prove::prove(&self.session, expected, probe.as_deref(), until).await
             }
             ClusterOp::Divert { server, nodes } => divert::divert(&self.setup.fleet, Some(server), nodes).await,

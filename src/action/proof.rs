@@ -25,6 +25,16 @@ impl Condition {
         let detail = if missing.is_empty() { found() } else { missing.join("; ") };
         Self { name, holds: missing.is_empty(), detail }
     }
+
+    /// The same, with what else is missing.
+    pub fn and(mut self, missing: Vec<String>) -> Self {
+        if !missing.is_empty() {
+            let before = (!self.holds).then(|| self.detail.clone());
+            self.detail = before.into_iter().chain(missing).collect::<Vec<_>>().join("; ");
+            self.holds = false;
+        }
+        self
+    }
 }
 
 /// The nodes that the cluster shall have.
@@ -32,6 +42,8 @@ impl Condition {
 pub struct Expected<'a> {
     pub nodes: &'a [NodeName],
     pub control_planes: &'a [NodeName],
+    /// How many members etcd shall have.
+    pub members: usize,
 }
 
 /// What the API alone can tell.
@@ -121,7 +133,7 @@ fn coredns(live: &Live) -> Condition {
     })
 }
 
-/// What a member of etcd says, or why nothing is known: as many voters as control planes, no learner, a leader, no alarm.
+/// What a member of etcd says, or why nothing is known: as many voters as it shall have, no learner, a leader, no alarm.
 pub fn etcd_condition(etcd: Result<&Etcd, &str>, expected: Expected<'_>) -> Condition {
     let etcd = match etcd {
         Ok(etcd) => etcd,
@@ -135,7 +147,7 @@ pub fn etcd_condition(etcd: Result<&Etcd, &str>, expected: Expected<'_>) -> Cond
             missing.push(format!("{} is a learner", member.name));
         }
     }
-    let (there, wanted) = (etcd.members.len(), expected.control_planes.len());
+    let (there, wanted) = (etcd.members.len(), expected.members);
     if there != wanted {
         missing.push(format!("{there} members, not {wanted}"));
     }
@@ -187,7 +199,7 @@ mod tests {
 
     fn failing(live: &Live) -> Vec<(&'static str, String)> {
         let (nodes, control_planes) = ([name("cp1"), name("w1")], [name("cp1")]);
-        let all = conditions(live, Expected { nodes: &nodes, control_planes: &control_planes });
+        let all = conditions(live, Expected { nodes: &nodes, control_planes: &control_planes, members: 1 });
         all.into_iter()
             .filter(|condition| !condition.holds)
             .map(|condition| (condition.name, condition.detail))
@@ -248,7 +260,7 @@ mod tests {
     fn etcd_has_one_voter_for_each_control_plane() {
         let member = |name: &str, learner| EtcdMember { id: "a".into(), name: name.into(), peer_urls: vec![], learner };
         let control_planes = [name("cp1")];
-        let expected = Expected { nodes: &[], control_planes: &control_planes };
+        let expected = Expected { nodes: &[], control_planes: &control_planes, members: 1 };
         let mut healthy = Etcd { members: vec![member("cp1", false)], leader: Some("a".into()), ..Etcd::default() };
         assert!(etcd_condition(Ok(&healthy), expected).holds);
         healthy.alarms = vec!["NOSPACE".into()];

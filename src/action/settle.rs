@@ -149,28 +149,36 @@ fn static_condition(pods: &[Pod], wanted: &Settle) -> Condition {
     Condition::of("static-pods", &missing, || version.clone().unwrap_or_default())
 }
 
-/// What the control plane's own programs say: its API server, its member of etcd.
+/// What the node's own programs say: its API server, its member of etcd.
 async fn by_node(fleet: &Fleet, wanted: &Settle) -> Vec<Condition> {
-    if !wanted.control_plane {
+    if !wanted.control_plane && wanted.members.is_none() {
         return Vec::new();
     }
     let (etcd, readyz) = match ask(fleet, wanted).await {
         Ok(answers) => answers,
         Err(why) => return vec![Condition::of("readyz", &[why], String::new)],
     };
-    let missing = match readyz {
-        Some(200) => None,
-        Some(code) => Some(format!("the API server of {} says {code}", wanted.node)),
-        None => Some(format!("the API server of {} does not answer", wanted.node)),
-    };
-    let expected = Expected { nodes: &[], control_planes: &wanted.control_planes };
-    let member = match &etcd {
-        None => etcd_condition(Err("its member does not answer"), expected),
-        // It reads with the quorum of all.
-        Some(etcd) if etcd.kubeadm_config != Some(true) => etcd_condition(Err("its member has no quorum"), expected),
-        Some(etcd) => etcd_condition(Ok(etcd), expected),
-    };
-    vec![Condition::of("readyz", missing.as_slice(), || "200".into()), member]
+    let mut all = Vec::new();
+    if wanted.control_plane {
+        let missing = match readyz {
+            Some(200) => None,
+            Some(code) => Some(format!("the API server of {} says {code}", wanted.node)),
+            None => Some(format!("the API server of {} does not answer", wanted.node)),
+        };
+        all.push(Condition::of("readyz", missing.as_slice(), || "200".into()));
+    }
+    if let Some(members) = wanted.members {
+        let expected = Expected { nodes: &[], control_planes: &[], members };
+        all.push(match &etcd {
+            None => etcd_condition(Err("its member does not answer"), expected),
+            // It reads with the quorum of all.
+            Some(etcd) if etcd.kubeadm_config != Some(true) => {
+                etcd_condition(Err("its member has no quorum"), expected)
+            }
+            Some(etcd) => etcd_condition(Ok(etcd), expected),
+        });
+    }
+    all
 }
 
 async fn ask(fleet: &Fleet, wanted: &Settle) -> Result<(Option<Etcd>, Option<u16>), String> {
@@ -201,7 +209,7 @@ mod tests {
             kubelet: Some(KubeVersion::new(31, 13)),
             control_plane: true,
             servers: Some(KubeVersion::new(31, 13)),
-            control_planes: vec!["cp1".parse().unwrap()],
+            members: Some(1),
             looks: 3,
         }
     }

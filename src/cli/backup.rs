@@ -21,6 +21,7 @@ use crate::{
         live::Cluster,
         node::NodeSpec,
     },
+    plan::layout,
     ui,
 };
 
@@ -105,7 +106,9 @@ impl Take {
                 .into());
         }
         let answer = kube::ask(Arc::clone(&seen.link), seen.admin_conf.as_ref(), &[]).await;
-        let live = match kube::classify(&seen.sights(), answer) {
+        let cluster = kube::classify(&seen.sights(), answer);
+        let etcd = layout::settled(spec, &cluster, &seen.observations).etcd;
+        let live = match cluster {
             Cluster::Live(live) => live,
             Cluster::Absent | Cluster::HalfFormed { .. } => {
                 return Err(failed().cause("there is no cluster yet").hint("kbootstrap up forms it").into());
@@ -135,7 +138,7 @@ impl Take {
             id: live.identity.as_ref().map_or("", |identity| identity.id.as_str()),
             kubernetes: &kubernetes,
             node: &node.name,
-            etcd: spec.etcd,
+            etcd,
             at: now.format(&Rfc3339).expect("a moment of today has a date"),
             name: format!("{}-{:04x}", stamp(now), rand::random::<u16>()),
             recipients: &recipients,

@@ -10,10 +10,12 @@ use crate::{
         cluster::ClusterSpec, facts::Facts, name::NodeName, node::NodeSpec, observe::Observation, secret::Secret,
         ssh::SshTarget,
     },
+    plan::layout,
     transport::Connector,
 };
 
-/// The control planes of an inventory, each looked at once. Workers are not asked: the API speaks for them.
+/// The control planes of an inventory, each looked at once, and etcd's witness. Other workers are not asked: the API speaks
+/// for them.
 pub struct ControlPlanes {
     pub spec: ClusterSpec,
     pub connector: Arc<dyn Connector>,
@@ -57,7 +59,15 @@ impl ControlPlanes {
                 link.adopt(&route.node, node.connection.take()).await;
             }
         }
-        let observations = gathered.into_iter().map(|(name, node)| (name, node.observation)).collect();
+        let mut observations: BTreeMap<NodeName, Observation> =
+            gathered.into_iter().map(|(name, node)| (name, node.observation)).collect();
+        // The one worker whose word on etcd counts.
+        if let Some(witness) = layout::present(&spec, &observations).and_then(|name| spec.node(&name)) {
+            let ask = Ask::facts();
+            let asked = gather::Target { name: witness.name.clone(), ssh: target(witness), ask, keep: false };
+            let seen = gather::observe(Arc::clone(&connector), vec![asked], |_, _| {}).await;
+            observations.extend(seen.into_iter().map(|(name, node)| (name, node.observation)));
+        }
         Ok(Self { spec, connector, observations, link: Arc::new(link), routes, admin_conf })
     }
 
@@ -69,12 +79,13 @@ impl ControlPlanes {
                 Observation::Seen(seen) => Ok(&seen.facts.kubernetes),
                 Observation::Unknown { error, .. } => Err(error.as_str()),
             };
-            sights.push(Sight { node, control_plane: true, seen });
+            let control_plane = self.spec.node(node).is_some_and(NodeSpec::is_control_plane);
+            sights.push(Sight { node, control_plane, seen });
         }
         sights
     }
 
-    /// The facts of a control plane that answered.
+    /// The facts of a node that was asked and answered.
     pub fn facts(&self, node: &NodeName) -> Option<&Facts> {
         match self.observations.get(node)? {
             Observation::Seen(seen) => Some(&seen.facts),

@@ -37,7 +37,8 @@ impl Etcd {
 fn rows(seen: &ControlPlanes) -> Option<Vec<EtcdMemberRow>> {
     let words: Vec<_> = seen
         .spec
-        .control_planes()
+        .nodes
+        .iter()
         .filter_map(|node| Some((&node.name, seen.facts(&node.name)?.kubernetes.etcd.as_ref()?)))
         .collect();
     // One without a quorum only knows its own past.

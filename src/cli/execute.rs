@@ -111,6 +111,12 @@ fn setup(desired: &Desired, survey: &Survey, fleet: Fleet) -> Setup {
         forming,
         routes,
         fleet,
+        addresses: desired
+            .spec
+            .nodes
+            .iter()
+            .map(|node| (node.name.clone(), node.node_ips.iter().copied().collect()))
+            .collect(),
         admin_conf: survey.admin_conf.clone().filter(|_| lives),
         identity,
     }

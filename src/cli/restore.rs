@@ -136,7 +136,7 @@ impl Restore {
         let look = async |open: Connections, keep: bool| -> Result<Survey, Failure> {
             let mut survey = desired.survey(open, keep).await;
             survey.plan = restore::build(&restore::Restoring {
-                spec: &desired.spec,
+                spec: &survey.spec,
                 observations: &survey.observations,
                 usual: &survey.plan,
                 steps: &desired.steps,

@@ -16,6 +16,7 @@ use crate::{
         node::Role,
         observe::Observation,
     },
+    plan::layout,
     render::images,
     ui::{self, EtcdStatus, NodeStatus, Paint, Status as Shown},
 };
@@ -70,6 +71,7 @@ async fn probe(seen: &ControlPlanes, live: &Live) -> Result<crate::action::Condi
         forming: None,
         routes: seen.routes.clone(),
         fleet: Default::default(),
+        addresses: Default::default(),
         admin_conf: seen.admin_conf.clone(),
         identity: live.identity.clone(),
     };
@@ -100,12 +102,17 @@ fn shown(seen: &ControlPlanes, cluster: &Cluster) -> Shown {
     let nodes = names.iter().chain(foreign).map(|name| node(seen, live, name)).collect();
     let mut all = Vec::new();
     if state == "live" {
-        let expected = Expected { nodes: &names, control_planes: &control_planes };
+        let settled = layout::settled(spec, cluster, &seen.observations);
+        let expected = Expected { nodes: &names, control_planes: &control_planes, members: settled.voters() };
         all = conditions(live, expected);
         // A member with a leader knows of all others; one without quorum would only know its own past.
         let members = || control_planes.iter().filter_map(|name| seen.facts(name)?.kubernetes.etcd.as_ref());
         let word = members().find(|etcd| etcd.leader.is_some()).or_else(|| members().next());
-        all.push(etcd_condition(word.ok_or("no member answers"), expected));
+        // What the others know of one that is down is that it was once there.
+        let answers = |name: &NodeName| seen.facts(name).is_some_and(|facts| facts.kubernetes.etcd.is_some());
+        let silent = settled.members().filter(|node| !answers(&node.name));
+        let silent = silent.map(|node| format!("the member on {} does not answer", node.name)).collect();
+        all.push(etcd_condition(word.ok_or("no member answers"), expected).and(silent));
     }
     Shown {
         cluster: spec.name.to_string(),

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::{Duration, Instant},
 };
 
 use futures::future::join_all;
@@ -14,6 +15,7 @@ use crate::{
     kube::{self, AdminConf, KubeError, Link, Route, Sight},
     model::{
         cluster::ClusterSpec,
+        etcd::EtcdLayout,
         live::Cluster,
         name::NodeName,
         node::NodeSpec,
@@ -46,6 +48,8 @@ pub struct Desired {
 
 /// What one look brought.
 pub struct Survey {
+    /// What is wanted, with etcd's layout and witness as the cluster has them.
+    pub spec: ClusterSpec,
     pub observations: BTreeMap<NodeName, Observation>,
     pub cluster: Cluster,
     pub plan: Plan,
@@ -54,6 +58,9 @@ pub struct Survey {
     /// Credentials of an administrator, where a control plane had them.
     pub admin_conf: Option<Secret<String>>,
 }
+
+/// How long the API is asked again.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// With more nodes than this no connection is kept: each costs memory here and a process there.
 const KEEP: usize = 100;
@@ -79,7 +86,8 @@ impl Desired {
 
     /// Looks at every node and at the cluster, over the connections that are open and new ones for the rest.
     pub async fn survey(&self, open: BTreeMap<NodeName, Arc<dyn Effect>>, keep: bool) -> Survey {
-        let gathered = self.gather(open, keep && self.nodes().count() <= KEEP).await;
+        let keep = keep && self.nodes().count() <= KEEP;
+        let gathered = self.gather(self.nodes(), open, keep).await;
         let mut observations = BTreeMap::new();
         let mut connections = BTreeMap::new();
         let mut admin_conf: Option<(NodeName, bool, Secret<String>)> = None;
@@ -104,7 +112,23 @@ impl Desired {
         let objects = kind::wanted_objects(&self.spec);
         let answer = kube::ask(Arc::clone(&api), admin_conf.as_ref(), &objects).await;
         let cluster = kube::classify(&self.sights(&observations), answer);
-        let mut survey = Survey { observations, cluster, plan: Plan::default(), connections, admin_conf };
+        let mut spec = plan::layout::settled(&self.spec, &cluster, &observations);
+        // A witness is looked at even where it is not in scope: members of etcd come and go with control planes.
+        let there = plan::layout::present(&self.spec, &observations);
+        let more: Vec<&NodeSpec> = [spec.witness.clone(), there]
+            .into_iter()
+            .flatten()
+            .filter(|name| spec.etcd == EtcdLayout::Service && !observations.contains_key(name))
+            .filter_map(|name| self.spec.node(&name))
+            .collect();
+        if !more.is_empty() {
+            for (name, node) in self.gather(more.into_iter(), BTreeMap::new(), keep).await {
+                connections.extend(node.connection.map(|connection| (name.clone(), connection)));
+                observations.insert(name, node.observation);
+            }
+            spec = plan::layout::settled(&self.spec, &cluster, &observations);
+        }
+        let mut survey = Survey { spec, observations, cluster, plan: Plan::default(), connections, admin_conf };
         survey.plan = match self.roll(&survey).await {
             Some(roll) => roll,
             None => plan::build(&self.input(&survey)),
@@ -115,7 +139,7 @@ impl Desired {
     /// What a plan is made from.
     pub fn input<'a>(&'a self, survey: &'a Survey) -> plan::Input<'a> {
         plan::Input {
-            spec: &self.spec,
+            spec: &survey.spec,
             steps: &self.steps,
             cluster_steps: &self.cluster_steps,
             observations: &survey.observations,
@@ -145,14 +169,18 @@ impl Desired {
     /// Any answer that does not come.
     pub async fn rolling(&self, survey: &Survey) -> Result<Rolling, KubeError> {
         let Some(conf) = &survey.admin_conf else { return Err(KubeError::Unreachable { tried: Vec::new() }) };
-        let client = kube::client(Arc::new(self.link()), &AdminConf::parse(conf)?)?;
-        kube::rolling(&client).await
+        ask_patiently(Arc::new(self.link()), conf, async |client| kube::rolling(&client).await).await
     }
 
-    async fn gather(&self, mut open: BTreeMap<NodeName, Arc<dyn Effect>>, keep: bool) -> BTreeMap<NodeName, Gathered> {
+    async fn gather<'a>(
+        &self,
+        nodes: impl Iterator<Item = &'a NodeSpec>,
+        mut open: BTreeMap<NodeName, Arc<dyn Effect>>,
+        keep: bool,
+    ) -> BTreeMap<NodeName, Gathered> {
         let mut looks = Vec::new();
         let mut targets = Vec::new();
-        for node in self.nodes() {
+        for node in nodes {
             let own = self.steps[&node.name].iter().flat_map(kind::reads);
             let reads: BTreeSet<Read> = own.chain(kind::upgrade::reads()).collect();
             let ask = Ask::new(&reads);
@@ -198,5 +226,29 @@ impl Desired {
                 },
             })
             .collect()
+    }
+}
+
+/// Asks the API by these credentials, again (by the next control plane) where it failed in a way that may pass: the API
+/// server that is asked first may be one that a run which died was about to restart.
+///
+/// # Errors
+/// The last one, after half a minute; at once where it is no use to ask again.
+pub async fn ask_patiently<T>(
+    link: Arc<Link>,
+    conf: &Secret<String>,
+    question: impl AsyncFn(::kube::Client) -> Result<T, KubeError>,
+) -> Result<T, KubeError> {
+    let conf = AdminConf::parse(conf)?;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        match question(kube::client(Arc::clone(&link), &conf)?).await {
+            Err(error) if error.is_transient() && Instant::now() < end => {
+                tracing::debug!(%error, "asking again");
+                link.move_on();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+            answer => return answer,
+        }
     }
 }

@@ -12,10 +12,12 @@ use crate::model::{
 /// The section's name.
 pub const NAME: &str = "control-plane";
 
-/// Text of a condition: whether there is anything to be asked. A worker never starts a process for this.
+/// Text of a condition: whether there is anything to be asked. A worker that is no witness never starts a process for this.
 pub fn condition() -> String {
-    let (_, key) = EtcdLayout::Stacked.client_certificate();
-    format!("{{ [ -e {key} ] || [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ]; }} && command -v curl >/dev/null")
+    let credentials = EtcdLayout::credentials();
+    format!(
+        "{{ {{ {credentials}; }} || [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ]; }} && command -v curl >/dev/null"
+    )
 }
 
 /// Where the API server keeps ConfigMap `kube-system/kubeadm-config`.
@@ -24,16 +26,15 @@ const KUBEADM_CONFIG: &str = "/registry/configmaps/kube-system/kubeadm-config";
 /// Asks both over loopback with one process; writes each answer, then a line of its own with the HTTP status (000 where
 /// nothing answered within two seconds). `-k` only for the API server, which is told nothing and believed nothing.
 pub fn command() -> String {
-    let ca = EtcdLayout::Stacked.ca_certificate();
-    let (cert, key) = EtcdLayout::Stacked.client_certificate();
     let etcd = format!("https://127.0.0.1:{}/v3", EtcdLayout::CLIENT_PORT);
+    let credentials = EtcdLayout::credentials();
     // -q: not root's own .curlrc; --noproxy: nor a proxy of root's environment.
     let each = r"-q -s --noproxy '*' --max-time 2 -w '\n#%{http_code}\n'";
-    let member = format!("{each} --cacert {ca} --cert {cert} --key {key} -d");
+    let member = format!(r#"{each} --cacert "$kb_etcd_ca" --cert "$kb_etcd_cert" --key "$kb_etcd_key" -d"#);
     let range = format!(r#"{{"key":"{}","count_only":true}}"#, STANDARD.encode(KUBEADM_CONFIG));
     // The list and the status are the member's own and need no quorum; the key does.
     format!(
-        "curl {member} '{{}}' {etcd}/cluster/member/list {etcd}/maintenance/status --next {member} '{range}' {etcd}/kv/range \
+        "{{ {credentials}; }} || :; curl {member} '{{}}' {etcd}/cluster/member/list {etcd}/maintenance/status --next {member} '{range}' {etcd}/kv/range \
          --next {each} -k -o /dev/null https://127.0.0.1:6443/readyz"
     )
 }

@@ -2,10 +2,13 @@
 
 use super::{
     error::FactError,
-    listing::{KUBERNETES, Listing, RESTORE, etcd_folders},
+    listing::{KUBERNETES, Listing, RESTORE},
     texts::Texts,
 };
-use crate::model::facts::{ClusterIdentity, Kubernetes};
+use crate::model::{
+    etcd::EtcdLayout,
+    facts::{ClusterIdentity, Kubernetes},
+};
 
 const IDENTITY: &str = "/var/lib/kbootstrap/cluster.toml";
 const CA: &str = "/etc/kubernetes/pki/ca.crt";
@@ -30,11 +33,16 @@ pub fn parse(texts: &Texts, listing: &Listing) -> Result<Kubernetes, FactError> 
         manifests: owned(listing.names(&manifests).filter(|name| !name.starts_with('.'))),
         ca_crt: texts.get(CA)?.map(str::to_owned),
         shared_pki: owned(SHARED_PKI.into_iter().filter(|name| listing.has(&format!("{KUBERNETES}/pki/{name}")))),
-        etcd_data: etcd_folders().iter().any(|folder| listing.has(&format!("{folder}/member"))),
+        etcd_data: has_member(listing, EtcdLayout::Stacked),
+        etcd_service: has_member(listing, EtcdLayout::Service),
         restoring: listing.has(&format!("{RESTORE}/etcd.db")),
         etcd: None,
         readyz: None,
     })
+}
+
+fn has_member(listing: &Listing, etcd: EtcdLayout) -> bool {
+    listing.has(&format!("{}/member", etcd.data_folder()))
 }
 
 fn owned<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {

@@ -14,14 +14,9 @@ pub const KUBERNETES: &str = "/etc/kubernetes";
 /// Where a restore lays the snapshot that init begins from.
 pub const RESTORE: &str = "/var/lib/kbootstrap/restore";
 
-/// Folders where a member of etcd may keep its data, whatever its layout.
-pub const fn etcd_folders() -> [&'static str; 2] {
-    [EtcdLayout::Stacked.data_folder(), EtcdLayout::Service.data_folder()]
-}
-
 /// `find` tells what is missing from what can't be read; a pattern of the shell would take both for empty.
 pub fn command() -> String {
-    let [stacked, service] = etcd_folders();
+    let [stacked, service] = [EtcdLayout::Stacked.data_folder(), EtcdLayout::Service.data_folder()];
     // -H: a folder of data may be a link to another disk. kubeadm's backups and etcd's own files are nobody's business.
     format!(
         r"_r {NAME} find -H {KUBERNETES} {stacked} {service} {RESTORE} -maxdepth 3 -printf '%p\0' \( -path {KUBERNETES}/tmp -o -name member \) -prune"

@@ -9,6 +9,7 @@ use crate::model::cluster::{
     API_SERVER_PORT, BackupSpec, ClusterSpec, Endpoint, EndpointKind, NetworkSpec, NodeSpec, Overrides, RepositorySpec,
     RuntimeSpec, TimeSpec,
 };
+use crate::model::etcd::EtcdLayout;
 use crate::model::net::Families;
 
 /// The cluster of an inventory in which nothing is wrong; absent where a needed value is.
@@ -40,6 +41,11 @@ pub fn cluster(raw: raw::Inventory) -> Option<ClusterSpec> {
         servers: raw.time.servers.into_iter().map(|server| server.value).collect(),
     };
     spec.backup = BackupSpec { recipients: raw.backup.recipients.into_iter().map(|one| one.value).collect() };
+    spec.etcd_given = raw.etcd.layout.map(|layout| layout.value);
+    spec.etcd = spec.etcd_given.unwrap_or(match spec.control_planes().count().is_multiple_of(2) {
+        true => EtcdLayout::Service,
+        false => EtcdLayout::Stacked,
+    });
     let raw::Overrides { cluster, kubelet, kube_proxy, containerd } = raw.overrides;
     spec.overrides = Overrides { cluster, kubelet, kube_proxy, containerd };
     Some(spec)
@@ -79,6 +85,7 @@ fn node(raw: raw::Node, defaults: &raw::Ssh, known_hosts: Option<&PathBuf>) -> O
         zone: raw.zone.map(|zone| zone.value),
         labels: raw.labels.into_iter().map(|(key, value)| (key.value, value)).collect(),
         taints: raw.taints.into_iter().map(|taint| taint.value).collect(),
+        etcd_witness: raw.etcd_witness.is_some_and(|witness| witness.value),
         node_ips,
         ssh: ssh(&raw.ssh, defaults, known_hosts),
     })

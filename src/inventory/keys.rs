@@ -75,6 +75,7 @@ pub const KEYS: &[Key] = &[
     key("network.mtu", Live, "from the nodes' links", "MTU of the pods' links in bytes"),
     key("time.manage", Live, "true", "whether a running time daemon is seen to"),
     key("time.servers", Live, "the distribution's", "time servers to ask"),
+    key("etcd.layout", Fixed, "stacked; service with an even number of control planes", "how members of etcd run: stacked (kubeadm's static pods) or service"),
     key("backup.recipients", Live, "none", "age recipients that backups are encrypted to"),
     key("override.cluster", Rolling, "none", "merged into kubeadm's ClusterConfiguration"),
     key("override.kubelet", Rolling, "none", "merged into KubeletConfiguration"),
@@ -86,6 +87,7 @@ pub const KEYS: &[Key] = &[
     key("node.zone", Live, "none", "failure zone, the label topology.kubernetes.io/zone"),
     key("node.labels", Live, "none", "labels, a table of strings"),
     key("node.taints", Live, "none", "taints as kubectl writes them: key=value:Effect"),
+    key("node.etcd-witness", Rolling, "a worker that is chosen", "whether this worker holds the witness of etcd, where one is needed"),
     key("node.node-ip", Fixed, "address, where that is an IP", "address or two (one for each IP family) that the nodes know it by"),
     key("node.ssh", Live, "[ssh]", "keys of [ssh] that differ for this node"),
 ];

@@ -12,6 +12,7 @@ use crate::diag::toml::At;
 use crate::model::access::{SudoMode, UserName};
 use crate::model::backup::AgeRecipient;
 use crate::model::cluster::{EndpointKind, Mtu, NetworkKind, Role};
+use crate::model::etcd::EtcdLayout;
 use crate::model::image::ImageRepository;
 use crate::model::label::{LabelKey, LabelValue, Taint};
 use crate::model::name::{ClusterName, DnsName, Host, NodeName};
@@ -31,6 +32,7 @@ pub struct Inventory {
     pub network: Network,
     pub time: Time,
     pub backup: Backup,
+    pub etcd: Etcd,
     pub overrides: Overrides,
     pub nodes: Vec<Node>,
     /// `~/.ssh/known_hosts`, absent where the operator has no home folder.
@@ -107,6 +109,12 @@ pub struct Backup {
     pub recipients: Vec<At<AgeRecipient>>,
 }
 
+/// `[etcd]`
+#[derive(Debug, Default)]
+pub struct Etcd {
+    pub layout: Option<At<EtcdLayout>>,
+}
+
 /// `[override.*]`
 #[derive(Debug, Default)]
 pub struct Overrides {
@@ -127,6 +135,7 @@ pub struct Node {
     pub zone: Option<At<LabelValue>>,
     pub labels: Vec<(At<LabelKey>, LabelValue)>,
     pub taints: Vec<At<Taint>>,
+    pub etcd_witness: Option<At<bool>>,
     pub node_ips: Vec<At<IpAddr>>,
     /// Whether `node-ip` was given at all, refused or not.
     pub node_ip_given: bool,
@@ -147,6 +156,11 @@ impl Node {
 }
 
 impl Inventory {
+    /// The nodes that are marked to hold the witness of etcd.
+    pub fn witnesses(&self) -> impl Iterator<Item = &Node> {
+        self.nodes.iter().filter(|node| node.etcd_witness.as_ref().is_some_and(|witness| witness.value))
+    }
+
     /// The nodes that are known to be control planes.
     pub fn control_planes(&self) -> Vec<&Node> {
         let is = |node: &&Node| node.role.as_ref().is_some_and(|role| role.value == Role::ControlPlane);

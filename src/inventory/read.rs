@@ -40,6 +40,9 @@ pub fn inventory(document: &Document<'_>, places: &Places) -> Inventory {
     if let Some(table) = root.table("time") {
         raw.time = tables::time(table);
     }
+    if let Some(table) = root.table("etcd") {
+        raw.etcd = tables::etcd(table);
+    }
     if let Some(table) = root.table("backup") {
         raw.backup = tables::backup(table);
     }

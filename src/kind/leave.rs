@@ -60,6 +60,7 @@ for kb_container in $(crictl ps -q --name '^kube-apiserver$'); do crictl stop -t
 
 /// Ends every pod and takes off what kubeadm, kubelet and etcd wrote: away, or aside where `keep` says so.
 pub fn reset(identity: &str, etcd: EtcdLayout, keep: bool) -> Op {
+    let etcd = Some(etcd);
     let mut op = set_aside("take off kubelet, pods and cluster state", &proof(identity), etcd, false);
     op.kind = "node.reset";
     op.timeout_s = RESET_S;
@@ -76,7 +77,7 @@ pub fn clean(spec: &ClusterSpec, identity: Option<&str>, purge: bool) -> Op {
     let proof = match identity {
         Some(identity) => proof(identity),
         // Of a machine that belongs to no cluster, prepared or cleaned in part.
-        None => refuse_over_state(spec.etcd, &["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/admin.conf"]),
+        None => refuse_over_state(Some(spec.etcd), &["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/admin.conf"]),
     };
     let script = format!("{proof}\n{}", clean::script(spec, purge));
     op::node("node.clean", "take off network, rules, names and files of the cluster", script, RESET_S)

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     model::{backup::Part, cluster::ClusterSpec, etcd::EtcdLayout, op::Op},
     pki::SharedPath,
-    render::{identity, images, static_pods::Component},
+    render::{etcd, identity, images, static_pods::Component},
     shell::{quote, words},
 };
 
@@ -26,13 +26,13 @@ const REVISIONS: u32 = 1_000_000_000;
 
 /// Ends etcd and the API server of a control plane, and keeps all that they wrote aside.
 pub fn fence(spec: &ClusterSpec) -> Op {
-    set_aside("end etcd and the API server, their data kept aside", "", spec.etcd, false)
+    set_aside("end etcd and the API server, their data kept aside", "", Some(spec.etcd), false)
 }
 
 /// Puts what arrived where `init` looks for it: authorities, identity, snapshot.
 pub fn lay(spec: &ClusterSpec, parts: &[Part]) -> Op {
     let mut script = refuse_over_state(
-        spec.etcd,
+        Some(spec.etcd),
         &["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/manifests/kube-apiserver.yaml"],
     );
     for part in parts {
@@ -65,6 +65,10 @@ mv -T {INCOMING} {FOLDER}"#,
 pub fn before_init(context: &Context<'_>) -> String {
     let peer = std::net::SocketAddr::new(context.node.node_ip(), EtcdLayout::PEER_PORT);
     let (name, peer) = (context.node.name.as_str(), format!("https://{peer}"));
+    let owner = match context.spec.etcd {
+        EtcdLayout::Stacked => String::new(),
+        EtcdLayout::Service => format!("chown -R {0}:{0} {1}\n", etcd::USER, EtcdLayout::Service.data_folder()),
+    };
     format!(
         r#"kb_root=$(mktemp -d)
 trap 'ctr -n k8s.io images unmount --rm "$kb_root" > /dev/null 2>&1 || umount "$kb_root" 2> /dev/null || :; rmdir "$kb_root" 2> /dev/null || :' EXIT
@@ -75,8 +79,9 @@ rm -rf {FOLDER}/data
   --bump-revision {REVISIONS} --mark-compacted > "$KB_IN/restore.log" 2>&1 || {{ tail -n 10 "$KB_IN/restore.log" >&2; exit 1; }}
 mkdir -p {data}
 chmod 700 {data}
+rm -rf {data}/member
 mv -T {FOLDER}/data/member {data}/member
-"#,
+{owner}"#,
         image = quote(images::of_component(context.spec, Component::Etcd).as_ref()),
         name = quote(name),
         member = quote(&format!("{name}={peer}")),

@@ -57,8 +57,14 @@ pub struct ClusterSpec {
     pub backup: BackupSpec,
     /// What users merge into rendered configuration.
     pub overrides: Overrides,
-    /// How members of etcd run. Fixed at init; of a living cluster it is read from the cluster.
+    /// How members of etcd run: as the inventory says, else by the number of control planes. Fixed at init; of a living
+    /// cluster it is read from the cluster.
     pub etcd: EtcdLayout,
+    /// The inventory's own word on it, absent where it is silent.
+    pub etcd_given: Option<EtcdLayout>,
+    /// The worker that holds a member of etcd, of the layout [`Service`](EtcdLayout::Service) alone: the inventory's, else
+    /// one that is chosen.
+    pub witness: Option<NodeName>,
     /// The machines, in the inventory's order.
     pub nodes: Vec<NodeSpec>,
 }
@@ -84,6 +90,8 @@ impl ClusterSpec {
             backup: BackupSpec::default(),
             overrides: Overrides::default(),
             etcd: EtcdLayout::Stacked,
+            etcd_given: None,
+            witness: None,
             nodes,
         }
     }
@@ -101,6 +109,21 @@ impl ClusterSpec {
     /// The workers, in the inventory's order.
     pub fn workers(&self) -> impl Iterator<Item = &NodeSpec> {
         self.nodes.iter().filter(|node| !node.is_control_plane())
+    }
+
+    /// The machines that hold a member of etcd: the control planes, and the witness where there is one.
+    pub fn members(&self) -> impl Iterator<Item = &NodeSpec> {
+        self.nodes.iter().filter(|node| self.is_member(node))
+    }
+
+    /// Whether a machine shall hold a member of etcd.
+    pub fn is_member(&self, node: &NodeSpec) -> bool {
+        node.is_control_plane() || self.witness.as_ref() == Some(&node.name)
+    }
+
+    /// How many members etcd shall have.
+    pub fn voters(&self) -> usize {
+        self.control_planes().count() + usize::from(self.witness.is_some())
     }
 
     /// The node of this name.

@@ -8,7 +8,8 @@ use serde::Serialize;
 pub enum EtcdLayout {
     /// A static pod on each control plane, managed by kubeadm. What one, three and more control planes get.
     Stacked,
-    /// A systemd service, managed by this program.
+    /// A systemd service, managed by this program; kubeadm sees it as external. What an even number of control planes
+    /// gets, with one member more on a worker: the witness, without which two members are less safe than one.
     Service,
 }
 
@@ -17,6 +18,10 @@ impl EtcdLayout {
     pub const CLIENT_PORT: u16 = 2379;
     /// The port that members use among themselves.
     pub const PEER_PORT: u16 = 2380;
+    /// The folder of a service's certificate, key and authority: out of what kubeadm reads, and what a set-aside moves.
+    pub const SERVICE_FOLDER: &'static str = "/etc/kbootstrap/etcd";
+    /// The unit of a service.
+    pub const UNIT: &'static str = "kbootstrap-etcd.service";
 
     /// The folder of a member's data.
     ///
@@ -37,14 +42,39 @@ impl EtcdLayout {
         }
     }
 
-    /// The authority that signs every certificate of etcd.
-    pub const fn ca_certificate(self) -> &'static str {
-        "/etc/kubernetes/pki/etcd/ca.crt"
+    /// The layout whose members kubeadm starts and ends; absent where they go on whatever kubeadm does.
+    pub fn of_kubeadm(self) -> Option<Self> {
+        (self == Self::Stacked).then_some(self)
     }
 
-    /// Certificate and key that may ask a member for its health and its members.
+    /// The authority that signs every certificate of etcd, as the member and those who ask it read it.
+    pub const fn ca_certificate(self) -> &'static str {
+        match self {
+            Self::Stacked => "/etc/kubernetes/pki/etcd/ca.crt",
+            Self::Service => "/etc/kbootstrap/etcd/ca.crt",
+        }
+    }
+
+    /// Certificate and key that may ask a member for its health and its members: of a service its own, which the witness
+    /// has, too.
     pub const fn client_certificate(self) -> (&'static str, &'static str) {
-        ("/etc/kubernetes/pki/etcd/healthcheck-client.crt", "/etc/kubernetes/pki/etcd/healthcheck-client.key")
+        match self {
+            Self::Stacked => {
+                ("/etc/kubernetes/pki/etcd/healthcheck-client.crt", "/etc/kubernetes/pki/etcd/healthcheck-client.key")
+            }
+            Self::Service => ("/etc/kbootstrap/etcd/member.crt", "/etc/kbootstrap/etcd/member.key"),
+        }
+    }
+
+    /// POSIX text that puts what a member is asked with into `$kb_etcd_ca`, `$kb_etcd_cert` and `$kb_etcd_key`, by the
+    /// layout that the machine itself has; false where it has none.
+    pub fn credentials() -> String {
+        let (service, stacked) = (Self::Service, Self::Stacked);
+        let set = |layout: Self| {
+            let (certificate, key) = layout.client_certificate();
+            format!("kb_etcd_ca={} kb_etcd_cert={certificate} kb_etcd_key={key}", layout.ca_certificate())
+        };
+        format!("{}; [ -e \"$kb_etcd_key\" ] || {{ {}; [ -e \"$kb_etcd_key\" ]; }}", set(service), set(stacked))
     }
 }
 

@@ -109,6 +109,8 @@ pub struct Kubernetes {
     pub shared_pki: Vec<String>,
     /// Whether `/var/lib/etcd/member` exists.
     pub etcd_data: bool,
+    /// Whether etcd as a service has data here.
+    pub etcd_service: bool,
     /// Whether a snapshot lies here that the next init begins from: a restore that has not come to its end.
     pub restoring: bool,
     /// What the local etcd says; absent where none runs or it does not answer.
@@ -118,10 +120,15 @@ pub struct Kubernetes {
 }
 
 impl Kubernetes {
-    /// Whether this machine carries state of a cluster: anything that kubeadm or etcd wrote. Our own preparation
-    /// (identity, packages) is not state.
+    /// Whether this machine carries state of a cluster: anything that kubeadm or its etcd wrote. Our own preparation
+    /// (identity, packages, a member of etcd as a service that no API server has used) is not state.
     pub fn has_state(&self) -> bool {
         self.etcd_data || !self.configs.is_empty() || !self.manifests.is_empty()
+    }
+
+    /// Whether anything of a cluster is here that goes when the machine leaves it.
+    pub fn has_anything(&self) -> bool {
+        self.has_state() || self.etcd_service
     }
 }
 

@@ -51,6 +51,8 @@ pub struct NodeSpec {
     pub labels: BTreeMap<LabelKey, LabelValue>,
     /// Taints to set; those of the inventory only, the one of control planes not among them.
     pub taints: Vec<Taint>,
+    /// Whether this worker is to hold the witness of etcd, where one is needed.
+    pub etcd_witness: bool,
     /// Addresses by which nodes know each other, primary family first: the kubelet's `node-ip`, and on a control plane
     /// what its API server and etcd announce. The inventory's `address` where that is an IP address and none are given.
     pub node_ips: Families<IpAddr>,
@@ -68,6 +70,7 @@ impl NodeSpec {
             zone: None,
             labels: BTreeMap::new(),
             taints: Vec::new(),
+            etcd_witness: false,
             node_ips: Families::one(address),
             ssh: SshSettings::default(),
         }

@@ -39,6 +39,8 @@ pub enum Late {
     ClusterCa,
     /// `cluster.toml`: cluster id, name, digest of the authority's public key.
     Identity,
+    /// What a member of etcd shows and asks with, signed for this node: `etcd/ca.crt`, `etcd/member.crt`, `etcd/member.key`.
+    EtcdMember,
     /// A bootstrap token: `token` (the text `abcdef.0123456789abcdef`).
     JoinToken,
 }
@@ -75,8 +77,8 @@ pub enum ClusterOp {
     /// Remove bootstrap tokens that a run of ours made.
     DeleteTokens,
     /// Wait until every named condition holds; fails with those that do not. With `probe` (an image), pods are started
-    /// that ask DNS and connect across nodes, and are removed after.
-    Prove { nodes: Vec<NodeName>, control_planes: Vec<NodeName>, probe: Option<String> },
+    /// that ask DNS and connect across nodes, and are removed after. etcd shall have so many `members`.
+    Prove { nodes: Vec<NodeName>, control_planes: Vec<NodeName>, members: usize, probe: Option<String> },
     /// On each of these nodes, let the local proxy send nothing new to this control plane's API server, close what is
     /// open to it, and use every other again. A node undoes it by itself after a while, should nobody come back to it.
     Divert { server: NodeName, nodes: Vec<NodeName> },

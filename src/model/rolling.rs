@@ -55,8 +55,8 @@ pub struct Settle {
     pub control_plane: bool,
     /// The version that a control plane's static pods shall have; any where absent.
     pub servers: Option<KubeVersion>,
-    /// The members that etcd shall have.
-    pub control_planes: Vec<NodeName>,
+    /// How many members etcd shall have, as the node's own says; absent where the node holds none.
+    pub members: Option<usize>,
     /// Looks in a row that must find everything right.
     pub looks: u32,
 }

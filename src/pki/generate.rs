@@ -15,7 +15,7 @@ const VALIDITY: Duration = Duration::days(3650);
 
 /// How far its beginning is set back, so that a node whose clock is a little behind accepts it (kubeadm's
 /// `CertificateBackdate`).
-const BACKDATE: Duration = Duration::minutes(5);
+pub(super) const BACKDATE: Duration = Duration::minutes(5);
 
 impl Authorities {
     /// Makes all four, ECDSA P-256, valid from five minutes before `now`.
@@ -67,7 +67,7 @@ fn key_pair(which: Authority) -> Result<KeyPair, PkiError> {
 
 /// A serial number of 16 bytes. Its first byte lies between 0x40 and 0x7f: positive, never shortened, and within the
 /// 20 bytes that RFC 5280 (4.1.2.2) allows.
-fn serial(rng: &mut impl RngCore) -> SerialNumber {
+pub(super) fn serial(rng: &mut impl RngCore) -> SerialNumber {
     let mut bytes = [0_u8; 16];
     rng.fill_bytes(&mut bytes);
     bytes[0] = bytes[0] & 0x7f | 0x40;

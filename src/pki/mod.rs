@@ -1,6 +1,6 @@
 //! The four shared authorities of a cluster, made in memory and checked when read from a node.
 //!
-//! kubeadm makes every other certificate, on the node that needs it. What it takes over it hardly looks at: neither
+//! kubeadm makes every other certificate, on the node that needs it, but for those of etcd where this program runs it. What it takes over it hardly looks at: neither
 //! names and usages nor whether a key belongs to its certificate, so [`Authorities::parse`] does.
 
 mod authorities;
@@ -9,6 +9,7 @@ mod error;
 mod file;
 mod generate;
 mod inspect;
+mod member;
 mod request;
 
 pub use authorities::{Authorities, Authority, Pair, SigningPair};
@@ -16,4 +17,5 @@ pub use check::ca_sha256;
 pub use error::PkiError;
 pub use file::{SharedFile, SharedPath};
 pub use inspect::{Certificate, certificates};
+pub use member::member;
 pub use request::request;

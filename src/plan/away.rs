@@ -83,9 +83,10 @@ pub fn settle(
     kubelet: Option<KubeVersion>,
     looks: u32,
 ) -> Op {
-    let control_plane = spec.node(name).is_some_and(NodeSpec::is_control_plane);
-    let control_planes = spec.control_planes().map(|node| node.name.clone()).collect();
-    let settle = Settle { node: name.clone(), kubelet, control_plane, servers, control_planes, looks };
+    let node = spec.node(name);
+    let control_plane = node.is_some_and(NodeSpec::is_control_plane);
+    let members = node.filter(|node| spec.is_member(node)).map(|_| spec.voters());
+    let settle = Settle { node: name.clone(), kubelet, control_plane, servers, members, looks };
     let what = match looks {
         1 => format!("see that {name} is well"),
         looks => format!("wait until {name} is well {looks} times in a row"),

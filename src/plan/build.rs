@@ -2,6 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
+use super::layout;
 use crate::{
     kind::{self, Context},
     model::{
@@ -192,10 +193,19 @@ pub(super) fn notices(input: &Input) -> Vec<Notice> {
             notices.push(Notice { node: Some(name.clone()), text, hint: hint.clone() });
         }
     }
+    let spec = input.spec;
+    let settles = matches!(input.cluster, Cluster::Absent | Cluster::HalfFormed { .. });
+    if let Some(text) = layout::reason(spec).filter(|_| settles) {
+        let hint = Some("`etcd-witness = true` of a worker puts it there".to_owned());
+        notices.push(Notice { node: None, text, hint });
+    }
+    if let Some((text, hint)) = layout::zone_of_too_many(spec) {
+        notices.push(Notice { node: None, text, hint: Some(hint) });
+    }
     match input.cluster {
         Cluster::Live(live) => {
-            let count = input.spec.control_planes().count();
-            if count.is_multiple_of(2) {
+            let count = spec.control_planes().count();
+            if spec.voters().is_multiple_of(2) {
                 notices.push(Notice {
                     node: None,
                     text: format!(
@@ -233,6 +243,7 @@ fn gate(plan: &mut Plan, input: &Input, leader: &NodeName) {
     let forming = !matches!(input.cluster, Cluster::Live(_));
     let kinds = kinds(input);
     let is = |item: &Item, actions: &[Action]| matches!(kinds.get(&item.step), Some(StepKind::Action(action)) if actions.contains(action));
+    let restoring = facts(input.observations).values().any(|facts| facts.kubernetes.restoring);
     let any_node_changes = plan.items().any(|(owner, item)| *owner != Owner::Cluster && item.verdict.is_change());
     // What an earlier run laid on the leader's disk is there for everybody: nobody opens a gate for it any more.
     let founding = forming
@@ -258,7 +269,9 @@ fn gate(plan: &mut Plan, input: &Input, leader: &NodeName) {
             item.waits.push(Gate::Founded);
         }
         for item in chain.items.iter_mut().filter(|item| item.verdict.is_change()) {
-            if forming && is(item, &[Action::KubeadmJoin, Action::ClusterIdentity, Action::Network]) {
+            // A restore begins with one member of etcd, and the others join what it has become.
+            let joins_later = restoring && !leads && is(item, &[Action::EtcdMember]);
+            if forming && (joins_later || is(item, &[Action::KubeadmJoin, Action::ClusterIdentity, Action::Network])) {
                 item.waits.push(Gate::ApiAnswers);
             }
             if any_node_changes && is(item, &[Action::CorednsSpread, Action::Tokens, Action::Proof]) {
@@ -271,7 +284,23 @@ fn gate(plan: &mut Plan, input: &Input, leader: &NodeName) {
             continue;
         }
         if input.spec.node(name).is_some_and(NodeSpec::is_control_plane) {
-            take_turn(chain, name, |item| is(item, &[Action::KubeadmJoin]), &mut previous_turn);
+            // Members of etcd that join one that lives do so one at a time; those that form one, all at once.
+            let joins: &[Action] = match forming && !restoring {
+                true => &[Action::KubeadmJoin],
+                false => &[Action::KubeadmJoin, Action::EtcdMember],
+            };
+            take_turn(chain, name, |item| is(item, joins), &mut previous_turn);
+        }
+    }
+    if forming && !restoring {
+        return;
+    }
+    // A witness comes and goes when no control plane is at it.
+    for chain in &mut plan.chains {
+        let Owner::Node(name) = chain.owner.clone() else { continue };
+        if !input.spec.node(&name).is_some_and(NodeSpec::is_control_plane) {
+            let member = |item: &Item| is(item, &[Action::EtcdMember]);
+            take_turn_of(chain, &name, |item| item.verdict.is_change() && member(item), &mut previous_turn);
         }
     }
 }
@@ -289,7 +318,7 @@ fn founds(item: &Item) -> bool {
 
 /// Whether an item needs what the leader must hold first.
 fn needs_founding(item: &Item) -> bool {
-    uses(item, &[Late::SharedPki, Late::Identity, Late::ClusterCa])
+    uses(item, &[Late::SharedPki, Late::Identity, Late::ClusterCa, Late::EtcdMember])
 }
 
 fn uses(item: &Item, lates: &[Late]) -> bool {
@@ -302,6 +331,15 @@ fn take_turn(chain: &mut Chain, name: &NodeName, joins: impl Fn(&Item) -> bool, 
         Verdict::Change(change) => change.disrupts.is_some() || joins(item),
         _ => false,
     };
+    take_turn_of(chain, name, needs_turn, previous);
+}
+
+fn take_turn_of(
+    chain: &mut Chain,
+    name: &NodeName,
+    needs_turn: impl Fn(&Item) -> bool,
+    previous: &mut Option<NodeName>,
+) {
     let Some(first) = chain.items.iter().position(&needs_turn) else { return };
     let last = chain.items.iter().rposition(&needs_turn).expect("there is a first");
     if let Some(previous) = previous {

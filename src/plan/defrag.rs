@@ -1,16 +1,16 @@
 //! The plan that gives etcd's unused space back to the disks: one member at a time, the leader last. Pure.
 
-use super::{build::Input, item};
+use super::{away::settle, build::Input, item};
 use crate::{
     kind::etcd,
     model::{
+        cluster::ClusterSpec,
         facts::Etcd,
         live::Cluster,
         name::NodeName,
         observe::Observation,
-        op::{ClusterOp, Op, Work},
+        op::Op,
         plan::{Chain, Change, Gate, Item, Owner, Plan, Refusal, Verdict},
-        rolling::Settle,
     },
 };
 
@@ -18,7 +18,6 @@ use crate::{
 const LEAST_BYTES: u64 = 16 << 20;
 /// Nor one of which less than this share is unused.
 const LEAST_PERCENT: u64 = 10;
-const SETTLE_S: u32 = 120;
 
 /// Makes the plan. A member with an alarm for space is compacted before, and the alarm ended after all.
 pub fn build(input: &Input) -> Plan {
@@ -30,7 +29,7 @@ pub fn build(input: &Input) -> Plan {
         None => Err("it was not asked".to_owned()),
     };
     let all: Vec<(NodeName, Result<Option<&Etcd>, String>)> =
-        spec.control_planes().map(|node| (node.name.clone(), seen(&node.name))).collect();
+        spec.members().map(|node| (node.name.clone(), seen(&node.name))).collect();
     let alarm = all.iter().any(|(_, etcd)| matches!(etcd, Ok(Some(etcd)) if !etcd.alarms.is_empty()));
     let members = all.iter().filter_map(|(name, etcd)| Some((name, etcd.as_ref().ok().copied().flatten()?)));
     let mut turns: Vec<(&NodeName, &Etcd)> = members.filter(|(_, etcd)| alarm || is_wasteful(etcd)).collect();
@@ -48,7 +47,7 @@ pub fn build(input: &Input) -> Plan {
                 let turn = order.iter().position(|other| *other == name);
                 turn.map_or_else(
                     || vec![item("etcd.defragment", &words(etcd), Verdict::Satisfied)],
-                    |turn| turn_items(spec.etcd, name, etcd, &Turn { turn, order: &order, names: &names, alarm }),
+                    |turn| turn_items(spec, name, etcd, &Turn { turn, order: &order, names: &names, alarm }),
                 )
             }
         };
@@ -75,19 +74,9 @@ struct Turn<'a> {
     alarm: bool,
 }
 
-fn turn_items(layout: crate::model::etcd::EtcdLayout, name: &NodeName, etcd: &Etcd, turn: &Turn<'_>) -> Vec<Item> {
-    let settle = |node: &NodeName, looks: u32| {
-        let settle = Settle {
-            node: node.clone(),
-            kubelet: None,
-            control_plane: true,
-            servers: None,
-            control_planes: turn.names.to_vec(),
-            looks,
-        };
-        let what = format!("see that {node} is well");
-        Op { kind: "node.settle", what, work: Work::Cluster(ClusterOp::Settle(settle)), timeout_s: SETTLE_S }
-    };
+fn turn_items(spec: &ClusterSpec, name: &NodeName, etcd: &Etcd, turn: &Turn<'_>) -> Vec<Item> {
+    let layout = spec.etcd;
+    let settle = |node: &NodeName, looks: u32| settle(spec, node, None, None, looks);
     let mut items = Vec::new();
     // Under an alarm nobody is well, and that is what this is for.
     let others: Vec<Op> = turn.names.iter().filter(|other| *other != name).map(|other| settle(other, 1)).collect();

@@ -4,6 +4,7 @@ mod away;
 mod build;
 pub mod defrag;
 pub mod expand;
+pub mod layout;
 pub mod remove;
 pub mod renew;
 pub mod reset;

@@ -27,6 +27,9 @@ use crate::{
     render::endpoint,
 };
 
+/// The step of `up` by which members of etcd as a service come and go.
+const MEMBER_STEP: &str = "kubernetes.etcd";
+
 /// What the operator says of the removal.
 #[derive(Clone, Debug)]
 pub struct Terms {
@@ -50,13 +53,13 @@ pub struct Leaving<'a> {
     pub terms: &'a Terms,
 }
 
-/// What of a staying node's steps another one's leaving can change: the local proxy, and taints: with the last worker gone
-/// control planes take its pods.
+/// What of a staying node's steps another one's leaving can change: the local proxy, taints (with the last worker gone
+/// control planes take its pods), and the witness of etcd.
 pub fn staying_steps(mut steps: Vec<Step>) -> Vec<Step> {
     steps.retain(|step| match &step.kind {
         StepKind::File(file) => file.path == endpoint::CONFIG_PATH,
         StepKind::Service(service) => service.unit == endpoint::UNIT,
-        StepKind::Action(action) => *action == Action::NodeLabels,
+        StepKind::Action(action) => matches!(action, Action::NodeLabels | Action::EtcdMember),
         _ => false,
     });
     steps
@@ -79,11 +82,16 @@ pub fn remove(leaving: &Leaving<'_>) -> Plan {
     let mut plan = build(leaving.input);
     let view = View::of(leaving);
     let mut chain = Chain { owner: Owner::Node(leaving.node.name.clone()), items: view.items() };
-    // Nobody is to be led to an API server that is about to go.
-    if leaving.node.is_control_plane() {
+    // Nobody is to be led to an API server that is about to go; and a member of etcd that comes in its place comes first,
+    // but where the leaving one is gone already: then etcd takes nobody before it is out.
+    let later = members_after(&mut plan, &view);
+    if view.holds_member() {
         let mut proxies = Vec::new();
         for other in &mut plan.chains {
             let Owner::Node(name) = &other.owner else { continue };
+            if later.contains(name) {
+                continue;
+            }
             if let Some(last) = other.items.iter_mut().rfind(|item| item.verdict.is_change()) {
                 let gate = Gate::Proxy(name.clone());
                 last.opens = Some(gate.clone());
@@ -92,6 +100,9 @@ pub fn remove(leaving: &Leaving<'_>) -> Plan {
         }
         if let Some(item) = chain.items.iter_mut().find(|item| item.verdict.is_change() && goes(item)) {
             item.waits.extend(proxies);
+        }
+        if let Some(item) = chain.items.iter_mut().rfind(|item| item.step.as_str() == "remove.member") {
+            item.opens = Some(Gate::Turn(leaving.node.name.clone()));
         }
     }
     if let Some(item) = chain.items.iter_mut().find(|item| item.verdict.is_change()) {
@@ -103,6 +114,25 @@ pub fn remove(leaving: &Leaving<'_>) -> Plan {
     plan.notices.retain(|notice| notice.node.is_some() && notice.node.as_ref() != Some(&leaving.node.name));
     plan.notices.extend(view.notices());
     plan
+}
+
+/// The nodes whose member of etcd comes or goes only once the leaving one's is out: they wait for it.
+fn members_after(plan: &mut Plan, view: &View<'_>) -> Vec<NodeName> {
+    let mut later = Vec::new();
+    if view.member.is_none() {
+        return later;
+    }
+    for chain in &mut plan.chains {
+        let Owner::Node(name) = &chain.owner else { continue };
+        let Some(item) = chain.items.iter_mut().find(|item| item.step.as_str() == MEMBER_STEP) else { continue };
+        let Verdict::Change(change) = &item.verdict else { continue };
+        let goes = change.ops.iter().any(|op| op.kind == "etcd.remove-member");
+        if goes || view.seen.is_none() {
+            item.waits.push(Gate::Turn(view.leaving.node.name.clone()));
+            later.push(name.clone());
+        }
+    }
+    later
 }
 
 /// Whether an item begins to end the control plane.
@@ -163,9 +193,11 @@ impl<'a> View<'a> {
         }
         items.push(item("remove.cordon", "no new pods", self.cordon()));
         items.push(item("remove.drain", "its pods go elsewhere", self.drain()));
-        if self.leaving.node.is_control_plane() {
+        if self.holds_member() {
             items.push(item("remove.leadership", "etcd is led by another", self.leadership()));
-            items.push(item("remove.api-server", "its API server ends", self.api_server()));
+            if self.leaving.node.is_control_plane() {
+                items.push(item("remove.api-server", "its API server ends", self.api_server()));
+            }
             items.push(item("remove.member", "etcd without its member", self.etcd_member()));
         }
         items.push(item("remove.reset", "no pods, no state of the cluster", self.reset()));
@@ -180,6 +212,11 @@ impl<'a> View<'a> {
 
     fn name(&self) -> &NodeName {
         &self.leaving.node.name
+    }
+
+    /// A control plane, or the worker with etcd's witness.
+    fn holds_member(&self) -> bool {
+        self.leaving.node.is_control_plane() || self.member.is_some()
     }
 
     fn cordon(&self) -> Verdict {
@@ -266,6 +303,7 @@ impl<'a> View<'a> {
                  the authorities' keys on it are still good",
                 self.name()
             ),
+            false if !self.leaving.node.is_control_plane() => format!("{} is etcd's witness no more", self.name()),
             false => format!("{} is a control plane no more", self.name()),
         };
         change(
@@ -277,7 +315,7 @@ impl<'a> View<'a> {
 
     fn reset(&self) -> Verdict {
         match (self.seen, self.identity()) {
-            (Some(seen), Some(identity)) if seen.facts.kubernetes.has_state() => {
+            (Some(seen), Some(identity)) if seen.facts.kubernetes.has_anything() => {
                 let op = leave::reset(identity, self.leaving.input.spec.etcd, false);
                 let disrupts = format!("{} leaves the cluster", self.name());
                 change(["- kubelet, pods, certificates and data of the cluster"], [op], Some(disrupts))
@@ -332,7 +370,7 @@ impl<'a> View<'a> {
         let control_planes: Vec<&NodeSpec> = spec.control_planes().collect();
         if self.leaving.node.is_control_plane() && self.member.is_some() {
             let count = control_planes.len();
-            if count.is_multiple_of(2) {
+            if spec.voters().is_multiple_of(2) {
                 notices.push(notice(
                     format!(
                         "of {count} control planes {} may fail, of {} it was {}",

@@ -11,8 +11,10 @@ use super::{
 use crate::{
     kind::{Context, renew},
     model::{
+        etcd::EtcdLayout,
         live::Cluster,
         name::NodeName,
+        node::NodeSpec,
         observe::Observation,
         op::{ClusterOp, Op, Work},
         plan::{Chain, Change, Gate, Item, Owner, Plan, Refusal, Verdict},
@@ -20,6 +22,8 @@ use crate::{
 };
 
 const TOKENS_S: u32 = 60;
+
+const ETCD: &str = "its member of etcd shows a new one";
 
 /// What is known besides of the nodes' certificates.
 #[derive(Clone, Copy)]
@@ -35,7 +39,10 @@ pub struct Found<'a> {
 pub fn control_planes(input: &Input, found: Found<'_>) -> Plan {
     let lives = matches!(input.cluster, Cluster::Live(_));
     let mut plan = Plan::default();
-    for node in input.spec.control_planes() {
+    let mut members: Vec<&NodeSpec> = input.spec.members().collect();
+    // The witness of etcd comes last.
+    members.sort_by_key(|node| !node.is_control_plane());
+    for node in members {
         let items = with_context(input, &node.name, |context| items(context, found, lives));
         plan.chains.push(Chain { owner: Owner::Node(node.name.clone()), items });
     }
@@ -83,6 +90,12 @@ pub fn workers(input: &Input, found: Found<'_>) -> Plan {
 
 fn items(context: &Context<'_>, found: Found<'_>, lives: bool) -> Vec<Item> {
     let there = &context.seen.facts.kubernetes;
+    if !context.node.is_control_plane() {
+        return vec![match found.renewed {
+            true => item("renew.etcd", ETCD, Verdict::Satisfied),
+            false => item("renew.etcd", ETCD, etcd(context, lives)),
+        }];
+    }
     if !there.manifests.iter().any(|name| name == "kube-apiserver.yaml") || there.shared_pki.len() < 8 {
         let refusal = Refusal {
             reason: "it is no whole control plane: it lacks static pods, or the cluster's authorities".to_owned(),
@@ -113,18 +126,30 @@ fn items(context: &Context<'_>, found: Found<'_>, lives: bool) -> Vec<Item> {
     }
     let ops = vec![renew::servers(context)];
     let diff = "~ etcd, API server, controllers, scheduler: restarted";
+    let service = context.spec.etcd == EtcdLayout::Service;
     if !lives {
+        items.extend(service.then(|| item("renew.etcd", ETCD, etcd(context, lives))));
         items.push(item("renew.servers", "servers show the new ones", change(diff, ops, None)));
         return items;
     }
     let around = Away { spec: context.spec, node: context.node, prefix: "renew." };
     let disrupts = "etcd and the API server of this control plane restart";
     items.extend(around.away());
+    items.extend(service.then(|| item("renew.etcd", ETCD, etcd(context, lives))));
     items.push(item("renew.servers", "servers show the new ones", change(diff, ops, Some(disrupts))));
     let well = settle(context.spec, &context.node.name, None, None, LOOKS);
     items.push(item("renew.settled", "this control plane is well", change("", vec![well], None)));
     items.push(around.back());
     items
+}
+
+/// A member of etcd as a service: kubeadm knows nothing of it.
+fn etcd(context: &Context<'_>, lives: bool) -> Verdict {
+    Verdict::Change(Change {
+        diff: vec!["~ the certificate of its member of etcd, signed anew".to_owned()],
+        ops: vec![renew::member(context, lives)],
+        disrupts: lives.then(|| format!("etcd's member on {} restarts", context.node.name)),
+    })
 }
 
 /// A node's items, or why there are none.

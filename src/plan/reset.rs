@@ -24,7 +24,7 @@ pub fn identity<'a>(
         _ => None,
     };
     let with_state = |node: &NodeSpec| match observations.get(&node.name) {
-        Some(Observation::Seen(seen)) => seen.facts.kubernetes.has_state(),
+        Some(Observation::Seen(seen)) => seen.facts.kubernetes.has_anything(),
         _ => false,
     };
     let control_planes = || spec.control_planes();
@@ -64,7 +64,7 @@ fn items(spec: &ClusterSpec, seen: &Seen, ours: Option<&ClusterIdentity>, purge:
     }
     let own = there.identity.as_ref().map(|identity| identity.id.as_str());
     let reset = match own {
-        Some(id) if there.has_state() => Verdict::Change(Change {
+        Some(id) if there.has_anything() => Verdict::Change(Change {
             diff: vec!["- kubelet, pods, certificates and data of the cluster, kept aside".to_owned()],
             ops: vec![leave::reset(id, spec.etcd, !purge)],
             disrupts: Some("all that runs on it ends".to_owned()),

@@ -90,7 +90,7 @@ fn items(input: &Restoring<'_>, node: &NodeSpec, observation: &Observation, firs
     // Authorities alone are what is left of an attempt, or what this command has just laid.
     let just_laid = input.laid && first;
     let left = !(there.shared_pki.is_empty() || just_laid);
-    let fence = match there.has_state() || left {
+    let fence = match there.has_anything() || left {
         false => Verdict::Satisfied,
         true => Verdict::Change(Change {
             diff: vec![restore::kept()],

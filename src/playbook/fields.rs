@@ -55,8 +55,9 @@ const ASSERTS: [(&str, Assert); 11] = [
     ("foreign-state", Assert::ForeignState),
 ];
 
-const ACTIONS: [(&str, Action); 12] = [
+const ACTIONS: [(&str, Action); 13] = [
     ("pki", Action::Pki),
+    ("etcd-member", Action::EtcdMember),
     ("kubeadm-init", Action::KubeadmInit),
     ("kubeadm-join", Action::KubeadmJoin),
     ("static-pods", Action::StaticPods),

@@ -126,10 +126,26 @@ pub fn cluster(spec: &ClusterSpec) -> Value {
         config["apiServer"]["timeoutForControlPlane"] = json!("4m0s");
     }
     merge(&mut config, &spec.overrides.cluster);
+    if etcd == EtcdLayout::Service {
+        // What a user says of it there is for our unit; kubeadm refuses both at once.
+        config["etcd"] = external_etcd(spec);
+    }
     add_args(&mut config, "apiServer", &[("shutdown-delay-duration", SHUTDOWN_DELAY.to_owned())]);
     add_args(&mut config, "controllerManager", &controller_manager_args(spec));
     extra_args::convert(&mut config, api);
     config
+}
+
+/// etcd that kubeadm does not run. Each API server asks the member on its own machine, as it does where etcd is a static pod:
+/// so members come and go without any API server having to restart for it.
+fn external_etcd(spec: &ClusterSpec) -> Value {
+    let first = spec.control_planes().next().expect("an inventory has a control plane");
+    json!({"external": {
+        "endpoints": [format!("https://{}:{}", super::static_pods::loopback(first), EtcdLayout::CLIENT_PORT)],
+        "caFile": "/etc/kubernetes/pki/etcd/ca.crt",
+        "certFile": "/etc/kubernetes/pki/apiserver-etcd-client.crt",
+        "keyFile": "/etc/kubernetes/pki/apiserver-etcd-client.key",
+    }})
 }
 
 /// `KubeletConfiguration`, the user's table merged in. kubeadm adds the rest of what it needs.

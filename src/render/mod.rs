@@ -7,6 +7,7 @@
 pub mod containerd;
 pub mod crictl;
 pub mod endpoint;
+pub mod etcd;
 pub mod hosts;
 pub mod identity;
 pub mod images;

@@ -62,7 +62,7 @@ impl Component {
     }
 }
 
-/// Every flag of a component on a node, without the dashes.
+/// Every flag of a component on a node, without the dashes; of etcd on whichever machine and however it runs.
 pub fn flags(spec: &ClusterSpec, node: &NodeSpec, component: Component) -> BTreeMap<String, String> {
     let mut flags: BTreeMap<String, String> = match component {
         Component::Etcd => etcd(spec, node),
@@ -70,7 +70,11 @@ pub fn flags(spec: &ClusterSpec, node: &NodeSpec, component: Component) -> BTree
         Component::ControllerManager => controller_manager(spec),
         Component::Scheduler => client("scheduler"),
     };
-    let config = kubeadm::cluster(spec);
+    // A user's flags for etcd stand where kubeadm's own etcd would read them, whoever runs it.
+    let config = match (component, spec.etcd) {
+        (Component::Etcd, EtcdLayout::Service) => Value::Object(spec.overrides.cluster.clone()),
+        _ => kubeadm::cluster(spec),
+    };
     let own = config.pointer(component.table()).cloned().unwrap_or(Value::Null);
     for flag in extra_args::add_below(Some(&own), &[]).as_array().into_iter().flatten() {
         if let (Some(name), Some(value)) = (flag["name"].as_str(), flag["value"].as_str()) {
@@ -88,7 +92,7 @@ fn pki(file: &str) -> String {
     format!("/etc/kubernetes/pki/{file}")
 }
 
-fn loopback(node: &NodeSpec) -> &'static str {
+pub(super) fn loopback(node: &NodeSpec) -> &'static str {
     match node.node_ip() {
         IpAddr::V4(_) => "127.0.0.1",
         IpAddr::V6(_) => "[::1]",
@@ -99,25 +103,32 @@ fn etcd(spec: &ClusterSpec, node: &NodeSpec) -> BTreeMap<String, String> {
     let client = SocketAddr::new(node.node_ip(), EtcdLayout::CLIENT_PORT);
     let peer = SocketAddr::new(node.node_ip(), EtcdLayout::PEER_PORT);
     let loopback = loopback(node);
+    let (ca, server, peers) = match spec.etcd {
+        EtcdLayout::Stacked => (pki("etcd/ca.crt"), pki("etcd/server"), pki("etcd/peer")),
+        EtcdLayout::Service => {
+            let member = format!("{}/member", EtcdLayout::SERVICE_FOLDER);
+            (spec.etcd.ca_certificate().to_owned(), member.clone(), member)
+        }
+    };
     of([
         ("advertise-client-urls", format!("https://{client}")),
-        ("cert-file", pki("etcd/server.crt")),
+        ("cert-file", format!("{server}.crt")),
         ("client-cert-auth", "true".to_owned()),
         ("data-dir", spec.etcd.data_folder().to_owned()),
         ("experimental-initial-corrupt-check", "true".to_owned()),
         ("experimental-watch-progress-notify-interval", "5s".to_owned()),
         ("initial-advertise-peer-urls", format!("https://{peer}")),
-        ("key-file", pki("etcd/server.key")),
+        ("key-file", format!("{server}.key")),
         ("listen-client-urls", format!("https://{loopback}:{},https://{client}", EtcdLayout::CLIENT_PORT)),
         ("listen-metrics-urls", format!("http://{loopback}:2381")),
         ("listen-peer-urls", format!("https://{peer}")),
         ("name", node.name.to_string()),
-        ("peer-cert-file", pki("etcd/peer.crt")),
+        ("peer-cert-file", format!("{peers}.crt")),
         ("peer-client-cert-auth", "true".to_owned()),
-        ("peer-key-file", pki("etcd/peer.key")),
-        ("peer-trusted-ca-file", pki("etcd/ca.crt")),
+        ("peer-key-file", format!("{peers}.key")),
+        ("peer-trusted-ca-file", ca.clone()),
         ("snapshot-count", "10000".to_owned()),
-        ("trusted-ca-file", pki("etcd/ca.crt")),
+        ("trusted-ca-file", ca),
     ])
 }
 

@@ -101,6 +101,7 @@ fn late_name(late: Late) -> &'static str {
         Late::SharedPki => "the shared authorities",
         Late::ClusterCa => "the cluster's authority",
         Late::Identity => "the cluster's identity",
+        Late::EtcdMember => "the certificate of its member of etcd",
         Late::JoinToken => "the join token",
     }
 }
@@ -109,7 +110,7 @@ fn late_name(late: Late) -> &'static str {
 fn known_after(late: Late, item: &Item, plan: &Plan) -> String {
     let name = late_name(late);
     let maker = match late {
-        Late::SharedPki | Late::ClusterCa => "endpoint.pki",
+        Late::SharedPki | Late::ClusterCa | Late::EtcdMember => "endpoint.pki",
         Late::Identity => "endpoint.identity",
         Late::JoinToken => "kubernetes.init",
     };

@@ -11,13 +11,13 @@ use super::super::{
     execute::Connections,
     locks::Quorum,
     open,
-    survey::{Desired, Survey},
+    survey::{Desired, Survey, ask_patiently},
 };
 use crate::{
     diag::did_you_mean,
     error::{Error, ExitStatus},
     inventory::Draft,
-    kube::{self, AdminConf, KubeError},
+    kube::{self, KubeError},
     model::{
         cluster::{ClusterSpec, EndpointKind, NodeSpec, Role},
         drain::NodePod,
@@ -181,8 +181,7 @@ impl Removal {
                 break;
             }
         }
-        let client = kube::client(link, &AdminConf::parse(conf)?)?;
-        kube::node_pods(&client, &self.node.name).await.map(Some)
+        ask_patiently(link, conf, async |client| kube::node_pods(&client, &self.node.name).await).await.map(Some)
     }
 }
 

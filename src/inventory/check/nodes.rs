@@ -6,6 +6,8 @@ use crate::diag::toml::{At, Document};
 use crate::diag::{Problem, Span};
 use crate::inventory::Count;
 use crate::inventory::raw::{Inventory, Node};
+use crate::model::cluster::Role;
+use crate::model::etcd::EtcdLayout;
 
 pub fn check(document: &Document<'_>, raw: &Inventory, count: Count) {
     differ(document, "name", "a name", raw.nodes.iter().filter_map(|node| text(node.name.as_ref())));
@@ -26,6 +28,7 @@ pub fn check(document: &Document<'_>, raw: &Inventory, count: Count) {
     if document.is_whole() {
         control_planes(document, raw, count);
     }
+    witness(document, raw);
 }
 
 fn text<T: ToString>(value: Option<&At<T>>) -> Option<At<String>> {
@@ -54,7 +57,7 @@ fn differ(document: &Document<'_>, what: &str, one: &str, values: impl Iterator<
     doubled
 }
 
-/// An odd number of control planes, because each holds a member of etcd.
+/// A number of control planes by which etcd can count majorities: an odd one, or a worker besides that holds the witness.
 fn control_planes(document: &Document<'_>, raw: &Inventory, allowed: Count) {
     // A role that was refused may be a control plane's: its own problem comes first.
     if raw.nodes.is_empty() || raw.nodes.iter().any(|node| node.role.is_none()) {
@@ -68,7 +71,9 @@ fn control_planes(document: &Document<'_>, raw: &Inventory, allowed: Count) {
         return;
     };
     let count = planes.len();
-    if count % 2 == 1 || allowed == Count::Any {
+    let stacked = raw.etcd.layout.as_ref().is_some_and(|layout| layout.value == EtcdLayout::Stacked);
+    let witness = !stacked && planes.len() < raw.nodes.len();
+    if count % 2 == 1 || witness || allowed == Count::Any {
         return;
     }
     let span = last.role.as_ref().map_or(last.span.clone(), |role| role.span.clone());
@@ -81,12 +86,39 @@ fn control_planes(document: &Document<'_>, raw: &Inventory, allowed: Count) {
         0 => format!("etcd with {count} members stops when either is lost: less safe than one"),
         _ => format!("etcd with {count} members stops when {} are lost, as it does with {}", lost + 1, count - 1),
     };
-    let hint = match count {
-        2 => "make this node a worker, or add a third control plane; two with a witness on a worker are not there yet"
-            .to_owned(),
-        _ => format!("have {} or {} control planes", count - 1, count + 1),
+    let hint = match (stacked, count) {
+        (true, 2) => {
+            "leave `layout` out, and a worker holds the third member of etcd; or have one control plane, or three"
+                .to_owned()
+        }
+        (true, _) => format!("have {} or {} control planes", count - 1, count + 1),
+        (false, _) => format!(
+            "add a worker, which then holds one more member of etcd, the witness; or have {} or {} control planes",
+            count - 1,
+            count + 1
+        ),
     };
     document.push(problem.label(label).hint(hint));
+}
+
+/// One worker at most is the witness, of etcd as a service.
+fn witness(document: &Document<'_>, raw: &Inventory) {
+    let mut first: Option<&At<bool>> = None;
+    for node in raw.witnesses() {
+        let Some(at) = &node.etcd_witness else { continue };
+        if let Some(first) = first {
+            let problem =
+                Problem::at(at.span.clone(), "two nodes are etcd's witness").other(first.span.clone(), "first here");
+            document.push(problem.hint("one makes the number of members odd: mark one worker alone"));
+        } else if node.role.as_ref().is_some_and(|role| role.value == Role::ControlPlane) {
+            let problem = Problem::at(at.span.clone(), "a control plane has a member of etcd of its own");
+            document.push(problem.hint("mark a worker, in a zone of its own where there is one"));
+        } else if raw.etcd.layout.as_ref().is_some_and(|layout| layout.value == EtcdLayout::Stacked) {
+            let problem = Problem::at(at.span.clone(), "no witness is possible where etcd's members are static pods");
+            document.push(problem.hint("leave it out, or `layout = \"stacked\"` of [etcd]"));
+        }
+        first = first.or(Some(at));
+    }
 }
 
 /// Labels that somebody else sets.

@@ -28,6 +28,7 @@ pub fn node(mut table: Table<'_>, places: &Places) -> Node {
         zone: zone(&mut table),
         labels: table.table("labels").map(|labels| self::labels(&labels)).unwrap_or_default(),
         taints: table.list("taints"),
+        etcd_witness: table.boolean("etcd-witness"),
         node_ip_given: given.is_some(),
         node_ip_refused: node_ips.len() < ips.len(),
         node_ips,

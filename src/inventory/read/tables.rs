@@ -4,8 +4,9 @@ use crate::diag::Problem;
 use crate::diag::toml::{At, Table, Value};
 use crate::inventory::keys::elsewhere;
 use crate::inventory::owned;
-use crate::inventory::raw::{Backup, Cluster, Endpoint, Network, Overrides, Repository, Runtime, Time};
+use crate::inventory::raw::{Backup, Cluster, Endpoint, Etcd, Network, Overrides, Repository, Runtime, Time};
 use crate::model::cluster::{EndpointKind, Mtu, NetworkKind, RuntimeKind};
+use crate::model::etcd::EtcdLayout;
 use crate::model::invalid::Invalid;
 use crate::model::net::Cidr;
 use crate::model::release::Release;
@@ -122,6 +123,14 @@ pub fn time(mut table: Table<'_>) -> Time {
     }
     table.finish(elsewhere);
     time
+}
+
+/// `[etcd]`
+pub fn etcd(mut table: Table<'_>) -> Etcd {
+    let layouts = [("stacked", EtcdLayout::Stacked), ("service", EtcdLayout::Service)];
+    let etcd = Etcd { layout: table.choice("layout", &layouts) };
+    table.finish(elsewhere);
+    etcd
 }
 
 /// `[backup]`

@@ -7,7 +7,9 @@ use crate::model::plan::{Refusal, Verdict};
 /// one more can.
 pub fn refuse(context: &Context<'_>, joins: Verdict) -> Verdict {
     let count = context.spec.control_planes().count();
-    if !context.node.is_control_plane() || !count.is_multiple_of(2) || !joins.is_change() {
+    // With etcd as a service a witness makes up for it.
+    let odd = !context.spec.voters().is_multiple_of(2);
+    if odd || !context.node.is_control_plane() || !joins.is_change() {
         return joins;
     }
     Verdict::Refused(Refusal {

@@ -2,7 +2,7 @@
 
 use super::{
     super::{op, restore},
-    Context, kubeadm,
+    Context, etcd_member, kubeadm,
 };
 use crate::{
     model::{
@@ -32,9 +32,9 @@ pub fn judge(context: &Context<'_>) -> Verdict {
             "nothing is initialised until every control plane of the inventory answers",
         ),
         Cluster::Live(live) => finish(live, context),
-        Cluster::Absent if context.leads() && context.spec.control_planes().count().is_multiple_of(2) => op::refused(
-            format!("{} control planes: a cluster begins with an odd number", context.spec.control_planes().count()),
-            "`kbootstrap check` tells why; add one more, or make one a worker",
+        Cluster::Absent if context.leads() && context.spec.voters().is_multiple_of(2) => op::refused(
+            format!("{} members of etcd: a cluster begins with an odd number", context.spec.voters()),
+            "`kbootstrap check` tells why; add a control plane or a worker that holds the witness, or make one a worker",
         ),
         Cluster::Absent if context.leads() => {
             let from = if context.seen.facts.kubernetes.restoring { ", from the snapshot that lies there" } else { "" };
@@ -48,7 +48,8 @@ pub fn judge(context: &Context<'_>) -> Verdict {
                 format!("+ cluster {}, first on this node", context.spec.name),
             ];
             let proof = half_formed_proof(context);
-            let aside = kubeadm::set_aside("set the unfinished init aside", &proof, context.spec.etcd, true);
+            let aside =
+                kubeadm::set_aside("set the unfinished init aside", &proof, context.spec.etcd.of_kubeadm(), true);
             let disrupts = Some("what an unfinished init left is moved aside".to_owned());
             Verdict::Change(Change { diff, ops: vec![aside, init_op(context)], disrupts })
         }
@@ -58,19 +59,22 @@ pub fn judge(context: &Context<'_>) -> Verdict {
 
 fn init_op(context: &Context<'_>) -> Op {
     let etcd = context.spec.etcd;
-    let (before, options, after) = match context.seen.facts.kubernetes.restoring {
-        true => (
-            restore::before_init(context),
-            " --ignore-preflight-errors=DirAvailable--var-lib-etcd",
-            restore::after_init(context),
-        ),
-        false => (String::new(), "", String::new()),
+    let restoring = context.seen.facts.kubernetes.restoring;
+    let before = match (etcd, restoring) {
+        (EtcdLayout::Stacked, true) => restore::before_init(context),
+        (EtcdLayout::Stacked, false) => String::new(),
+        (EtcdLayout::Service, true) => etcd_member::before_kubeadm(context),
+        (EtcdLayout::Service, false) => etcd_member::before_kubeadm(context) + &holds_no_cluster(),
+    };
+    let (options, after) = match restoring {
+        true => (" --ignore-preflight-errors=DirAvailable--var-lib-etcd", restore::after_init(context)),
+        false => ("", String::new()),
     };
     let script = format!(
         r#"{refuse}{prologue}{file}
 {before}{run}{after}"#,
         refuse = kubeadm::refuse_over_state(
-            etcd,
+            etcd.of_kubeadm(),
             &["/etc/kubernetes/kubelet.conf", "/etc/kubernetes/manifests/kube-apiserver.yaml"]
         ),
         prologue = kubeadm::PROLOGUE,
@@ -78,6 +82,23 @@ fn init_op(context: &Context<'_>) -> Op {
         run = kubeadm::run(&format!("init --config \"$KB_IN/kubeadm.yaml\" --skip-phases=show-join-command{options}")),
     );
     op::node_with("kubeadm.init", "kubeadm init", script, INIT_S, vec![Late::JoinToken])
+}
+
+/// POSIX text: etcd itself must say that no cluster was ever kept in it. Its data alone says nothing: it was there first.
+fn holds_no_cluster() -> String {
+    let etcd = EtcdLayout::Service;
+    let (certificate, key) = etcd.client_certificate();
+    format!(
+        r#"case $(curl -q -fsS --max-time 5 --noproxy '*' --cacert {ca} --cert {certificate} --key {key} -d {request} https://127.0.0.1:{port}/v3/kv/range) in
+  *'"count"'*) echo 'etcd holds a cluster already; nothing was initialised' >&2; exit 1 ;;
+  *'"header"'*) ;;
+  *) echo 'etcd does not say whether it holds a cluster; nothing was initialised' >&2; exit 1 ;;
+esac
+"#,
+        ca = etcd.ca_certificate(),
+        request = quote(&format!(r#"{{"key":"{CONFIG_KEY}","count_only":true}}"#)),
+        port = EtcdLayout::CLIENT_PORT,
+    )
 }
 
 fn config_file(context: &Context<'_>) -> String {

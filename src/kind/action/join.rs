@@ -3,7 +3,7 @@
 
 use super::{
     super::{op, write},
-    Context, kubeadm, pki,
+    Context, etcd_member, kubeadm, pki,
 };
 use crate::{
     model::{
@@ -55,7 +55,8 @@ pub fn judge(context: &Context<'_>) -> Verdict {
                 joins,
             ];
             let proof = half_done_proof(context);
-            let aside = kubeadm::set_aside("set the unfinished join aside", &proof, context.spec.etcd, false);
+            let aside =
+                kubeadm::set_aside("set the unfinished join aside", &proof, context.spec.etcd.of_kubeadm(), false);
             let ops = [aside].into_iter().chain(ops(context)).collect();
             let disrupts = Some("what an unfinished join left is moved aside, and its pods end".to_owned());
             Verdict::Change(Change { diff, ops, disrupts })
@@ -103,7 +104,8 @@ fn in_the_cluster(live: &Live, context: &Context<'_>) -> State {
             _ => return refusal("the machine carries state of another cluster", "reset the machine first"),
         }
     }
-    let wants_member = context.node.is_control_plane();
+    // A member as a service is another step's, and goes on whatever becomes of this one.
+    let wants_member = context.node.is_control_plane() && context.spec.etcd == EtcdLayout::Stacked;
     let member = if wants_member { member(context) } else { Member::None };
     let missing = missing_manifests(context);
     match (node.is_some(), has_kubelet_conf) {
@@ -137,7 +139,7 @@ fn in_the_cluster(live: &Live, context: &Context<'_>) -> State {
 
 /// What etcd says of this node.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Member {
+pub enum Member {
     Unknown,
     None,
     /// A learner, or one that was added and never started.
@@ -147,7 +149,7 @@ enum Member {
 
 /// This node's member of etcd, by what any control plane's etcd says; members are known by their peer address, since
 /// one that has not started has no name.
-fn member(context: &Context<'_>) -> Member {
+pub fn member(context: &Context<'_>) -> Member {
     let own = format!("https://{}", peer_address(context));
     let answers: Vec<_> = context.facts.values().filter_map(|facts| facts.kubernetes.etcd.as_ref()).collect();
     match answers.iter().flat_map(|etcd| &etcd.members).find(|member| member.peer_urls.contains(&own)) {
@@ -179,11 +181,13 @@ fn ops(context: &Context<'_>) -> Vec<Op> {
     if !context.node.is_control_plane() {
         return vec![join_op(context, "kubeadm join as worker", "")];
     }
-    let before = format!(
-        "{}kb_healthcheck\nkb_drop_learner\nkb_settle || exit 1\n{}\n",
-        etcd_functions(context),
-        kubelet_credentials(context)
-    );
+    let etcd = match context.spec.etcd {
+        EtcdLayout::Stacked => {
+            format!("{}kb_healthcheck\nkb_drop_learner\nkb_settle || exit 1", etcd_functions(context))
+        }
+        EtcdLayout::Service => etcd_member::before_kubeadm(context),
+    };
+    let before = format!("{etcd}\n{}\n", kubelet_credentials(context));
     vec![pki::write_op(), join_op(context, "kubeadm join as control plane", &before), settle_op(context)]
 }
 
@@ -303,13 +307,13 @@ done
 ///
 /// `kb_settle` waits a minute until every member is started, votes and is healthy: etcd takes one learner at a time, and
 /// refuses a new member while one is unwell.
-fn etcd_functions(context: &Context<'_>) -> String {
+pub fn etcd_functions(context: &Context<'_>) -> String {
     let leader = context.spec.node(context.leader).map_or_else(|| context.node.node_ip(), |node| node.node_ip());
     let (certificate, key) = context.spec.etcd.client_certificate();
     format!(
         r#"kb_url=https://{leader}
 kb_healthcheck() {{
-  [ -s {certificate} ] || kubeadm init phase certs etcd-healthcheck-client --cert-dir {folder} --kubernetes-version {version} > /dev/null
+  {skip}[ -s {certificate} ] || kubeadm init phase certs etcd-healthcheck-client --cert-dir {folder} --kubernetes-version {version} > /dev/null
 }}
 kb_curl() {{ curl -fsS --max-time 5 --noproxy '*' --cacert {ca} --cert {certificate} --key {key} "$@"; }}
 kb_members() {{ kb_curl -d '{{}}' "$kb_url/v3/cluster/member/list" | sed 's/{{"ID"/\n&/g' | grep '^{{"ID"'; }}
@@ -347,6 +351,8 @@ kb_drop_learner() {{
         leader = std::net::SocketAddr::new(leader, EtcdLayout::CLIENT_PORT),
         folder = crate::pki::SharedPath::FOLDER,
         version = context.spec.kubernetes().tag(),
+        // A member as a service has its own certificate, from before.
+        skip = if context.spec.etcd == EtcdLayout::Service { "return 0\n  " } else { "" },
         ca = context.spec.etcd.ca_certificate(),
         own = quote(&format!("\"https://{}\"", peer_address(context))),
     )
@@ -355,7 +361,7 @@ kb_drop_learner() {{
 /// What is moved aside must not be what the quorum rests on: where the leader's etcd counts on this machine, or cannot
 /// be asked by a control plane that has the means to, nothing is touched.
 fn half_done_proof(context: &Context<'_>) -> String {
-    if !context.node.is_control_plane() {
+    if !context.node.is_control_plane() || context.spec.etcd == EtcdLayout::Service {
         return String::new();
     }
     let (certificate, _) = context.spec.etcd.client_certificate();

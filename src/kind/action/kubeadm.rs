@@ -1,6 +1,9 @@
 //! What running kubeadm takes: its files with the token put in, and a node made bare again without losing anything.
 
-use super::super::{op, write};
+use super::{
+    super::{op, write},
+    etcd_member,
+};
 use crate::{
     model::{etcd::EtcdLayout, op::Op},
     pki::SharedPath,
@@ -31,22 +34,33 @@ pub fn run(arguments: &str) -> String {
     )
 }
 
-/// POSIX text by which a verb asks again, on the spot: nothing of a cluster may be here, neither etcd's data nor these files.
-pub fn refuse_over_state(etcd: EtcdLayout, files: &[&str]) -> String {
-    let member = format!("{}/member", etcd.data_folder());
+/// POSIX text by which a verb asks again, on the spot: nothing of a cluster may be here, neither etcd's data (`etcd`, absent
+/// where a member as a service is meant to be there already) nor these files.
+pub fn refuse_over_state(etcd: Option<EtcdLayout>, files: &[&str]) -> String {
+    let member = etcd.map(|etcd| format!("{}/member", etcd.data_folder()));
     format!(
         "for kb_path in {}; do\n  if [ -e \"$kb_path\" ]; then\n    echo \"$kb_path is there: this machine carries a \
          cluster; nothing was changed\" >&2\n    exit 1\n  fi\ndone\n",
-        words(std::iter::once(member.as_str()).chain(files.iter().copied()))
+        words(member.as_deref().into_iter().chain(files.iter().copied()))
     )
 }
 
 /// Makes a node bare again: its pods end, and what kubeadm, kubelet and etcd wrote goes aside, where it is kept. With
-/// `keep_pki` the shared authorities stay where they are. `proof` is POSIX text that must succeed before anything is
-/// touched.
+/// `keep_pki` the shared authorities stay where they are. `etcd` is the member that ends with it, absent where one runs as a
+/// service and goes on. `proof` is POSIX text that must succeed before anything is touched.
 ///
 /// `kubeadm reset` is not used: it deletes etcd's data, and it wants an API that answers.
-pub fn set_aside(what: &str, proof: &str, etcd: EtcdLayout, keep_pki: bool) -> Op {
+pub fn set_aside(what: &str, proof: &str, etcd: Option<EtcdLayout>, keep_pki: bool) -> Op {
+    let ends = match etcd {
+        None => String::new(),
+        Some(EtcdLayout::Service) => etcd_member::end(),
+        Some(EtcdLayout::Stacked) => {
+            let data = EtcdLayout::Stacked.data_folder();
+            format!(
+                "if [ -d {data} ]; then find {data} -mindepth 1 -maxdepth 1 -exec mv -t \"$kb_aside/etcd\" {{}} +; fi"
+            )
+        }
+    };
     let kept = if keep_pki { words(SharedPath::ALL.iter().map(|path| path.as_str())) } else { String::new() };
     let script = format!(
         r#"{proof}
@@ -55,7 +69,7 @@ mkdir -p {aside}
 mkdir -m 700 "$kb_aside" "$kb_aside/etcd" "$kb_aside/kubelet"
 systemctl stop kubelet.service || :
 for kb_pod in $(crictl pods -q); do crictl -t 60s rmp -f "$kb_pod" > /dev/null; done
-if [ -d {data} ]; then find {data} -mindepth 1 -maxdepth 1 -exec mv -t "$kb_aside/etcd" {{}} +; fi
+{ends}
 if [ -d /etc/kubernetes ]; then
   cp -a /etc/kubernetes "$kb_aside/kubernetes"
   rm -rf /etc/kubernetes/*.conf /etc/kubernetes/manifests /etc/kubernetes/tmp /etc/kubernetes/pki
@@ -70,7 +84,6 @@ awk '$2 ~ "^/var/lib/kubelet/" {{ print $2 }}' /proc/mounts | sort -r | while re
 if [ -d /var/lib/kubelet ]; then find /var/lib/kubelet -mindepth 1 -maxdepth 1 -exec mv -t "$kb_aside/kubelet" {{}} +; fi
 rm -f /var/lib/kbootstrap/stamps/kubelet.service"#,
         aside = write::ASIDE,
-        data = etcd.data_folder(),
     );
     op::node("node.set-aside", what, script, 300)
 }
@@ -122,7 +135,7 @@ mod tests {
             text.replace("/etc/kubernetes", &format!("{root}/etc/kubernetes"))
                 .replace("/var/lib/", &format!("{root}/var/lib/"))
         };
-        let op = set_aside("x", "", EtcdLayout::Stacked, true);
+        let op = set_aside("x", "", Some(EtcdLayout::Stacked), true);
         let crate::model::op::Work::Node { script, .. } = &op.work else { panic!() };
         sh_with(&prefix(script), &[("PATH", &path)]).unwrap();
         let aside: Vec<_> = std::fs::read_dir(root.join("var/lib/kbootstrap/aside")).unwrap().collect();
@@ -150,7 +163,7 @@ mod tests {
     fn without_proof_nothing_is_touched() {
         let folder = tempfile::tempdir().unwrap();
         let path = programs(folder.path(), &[("systemctl", "touch \"${0%/*}/touched\""), ("mkdir", "exit 9")]);
-        let op = set_aside("x", "echo no >&2\nexit 1", EtcdLayout::Stacked, false);
+        let op = set_aside("x", "echo no >&2\nexit 1", Some(EtcdLayout::Stacked), false);
         let crate::model::op::Work::Node { script, .. } = &op.work else { panic!() };
         assert_eq!(sh_with(script, &[("PATH", &path)]).unwrap_err(), "no\n");
         assert!(!folder.path().join("touched").exists());

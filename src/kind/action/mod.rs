@@ -1,5 +1,6 @@
 //! Verbs of ours: when each is due, and the ops that perform it on a node. What needs the API is done elsewhere.
 
+mod etcd_member;
 mod even;
 mod init;
 mod join;
@@ -19,6 +20,7 @@ use crate::model::{observe::Read, plan::Verdict, step::Action};
 /// Facts and the cluster's own word tell what most actions are judged by.
 pub fn reads(action: Action) -> Vec<Read> {
     match action {
+        Action::EtcdMember => etcd_member::reads(),
         Action::StaticPods => static_pods::reads(),
         Action::KubeletConfig => kubelet::reads(),
         _ => Vec::new(),
@@ -28,6 +30,7 @@ pub fn reads(action: Action) -> Vec<Read> {
 pub fn judge(action: Action, context: &Context<'_>) -> Verdict {
     match action {
         Action::Pki => pki::judge(context),
+        Action::EtcdMember => etcd_member::judge(context),
         Action::KubeadmInit => init::judge(context),
         Action::KubeadmJoin => even::refuse(context, join::judge(context)),
         Action::StaticPods => static_pods::judge(context),

@@ -38,13 +38,10 @@ pub fn ports(context: &Context<'_>) -> Verdict {
     }
     let mut wanted = vec![(10250, "kubelet"), (10256, "kube-proxy")];
     if context.node.is_control_plane() {
-        wanted.extend([
-            (API_SERVER_PORT, "kube-apiserver"),
-            (EtcdLayout::CLIENT_PORT, "etcd"),
-            (EtcdLayout::PEER_PORT, "etcd"),
-            (10257, "kube-controller"),
-            (10259, "kube-scheduler"),
-        ]);
+        wanted.extend([(API_SERVER_PORT, "kube-apiserver"), (10257, "kube-controller"), (10259, "kube-scheduler")]);
+    }
+    if context.spec.is_member(context.node) {
+        wanted.extend([(EtcdLayout::CLIENT_PORT, "etcd"), (EtcdLayout::PEER_PORT, "etcd")]);
     }
     if context.spec.endpoint.kind == EndpointKind::LocalProxy {
         wanted.push((context.spec.endpoint.port, "haproxy"));

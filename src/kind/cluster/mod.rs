@@ -35,6 +35,7 @@ pub fn judge_cluster(step: &Step, spec: &ClusterSpec, cluster: &Cluster, changes
         Action::Tokens => tokens(spec, live),
         Action::Proof => proof::judge(spec, live, changes),
         Action::Pki
+        | Action::EtcdMember
         | Action::KubeadmInit
         | Action::KubeadmJoin
         | Action::StaticPods

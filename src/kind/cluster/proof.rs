@@ -35,6 +35,7 @@ fn proof_op(spec: &ClusterSpec, probe: bool) -> Op {
     let call = ClusterOp::Prove {
         nodes: spec.nodes.iter().map(|node| node.name.clone()).collect(),
         control_planes: spec.control_planes().map(|node| node.name.clone()).collect(),
+        members: spec.voters(),
         probe: probe.then(|| images::proof(spec).to_string()),
     };
     cluster_op("cluster.prove", "prove that the cluster works", call, PROOF_S)

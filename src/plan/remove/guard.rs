@@ -74,7 +74,7 @@ fn who_answers(view: &View<'_>) -> Option<Refusal> {
                     "if the old machine is gone for good, take the new one off the network, or use `kbootstrap node replace`".to_owned(),
                 );
             }
-            if !facts.kubernetes.has_state() {
+            if !facts.kubernetes.has_anything() {
                 return None;
             }
             let ours =

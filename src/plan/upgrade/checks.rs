@@ -138,8 +138,8 @@ fn coredns(roll: &Roll) -> Reason {
 
 fn etcd(roll: &Roll) -> Reason {
     let look = "look at etcd on the control planes: kbootstrap status";
-    let wanted = roll.spec.control_planes().count();
-    for node in roll.spec.control_planes() {
+    let wanted = roll.spec.voters();
+    for node in roll.spec.members() {
         let name = &node.name;
         let Some(known) = roll.nodes.get(name) else { continue };
         let Some(etcd) = &known.seen.facts.kubernetes.etcd else {
@@ -157,7 +157,7 @@ fn etcd(roll: &Roll) -> Reason {
         }
         if etcd.members.len() != wanted {
             return refuse(
-                format!("etcd has {} members, the inventory {wanted} control planes", etcd.members.len()),
+                format!("etcd has {} members, not {wanted}", etcd.members.len()),
                 "bring both together first: kbootstrap status",
             );
         }

@@ -16,6 +16,7 @@ mod restore;
 mod secrets;
 mod unknown;
 mod upgrade;
+mod witness;
 
 mod lab_cluster;
 mod lab_down;

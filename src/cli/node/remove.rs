@@ -21,11 +21,12 @@ use crate::{
     model::{
         cluster::{ClusterSpec, EndpointKind, NodeSpec, Role},
         drain::NodePod,
+        etcd::EtcdLayout,
         live::{Cluster, Live},
         name::NodeName,
     },
     plan::{
-        self,
+        self, layout,
         remove::{self, Leaving, Terms},
     },
 };
@@ -147,7 +148,9 @@ impl Removal {
         }
         desired.steps.insert(node.name.clone(), remove::leaving_steps(&after, terms.purge));
         desired.cluster_steps.retain(remove::is_proof);
-        if node.role == Role::Worker || after.endpoint.kind == EndpointKind::External {
+        // Another worker may have to hold the witness of etcd in its place, or does already.
+        let even = after.control_planes().count().is_multiple_of(2);
+        if !even && (node.role == Role::Worker || after.endpoint.kind == EndpointKind::External) {
             let control_planes = after.control_planes().map(|node| node.name.clone());
             desired.scope = Some(control_planes.chain([node.name.clone()]).collect());
         }
@@ -162,7 +165,12 @@ impl Removal {
             .pods(&survey)
             .await
             .map_err(|why| Error::new(format!("look at the pods of {}", self.node.name)).cause(why))?;
-        let input = plan::Input { spec: &self.after, ..self.desired.input(&survey) };
+        let mut after = layout::settled(&self.after, &survey.cluster, &survey.observations);
+        // Where another machine takes its place the number of control planes is odd for a moment only.
+        if self.terms.replaced && survey.spec.etcd == EtcdLayout::Service && after.witness.is_none() {
+            after.witness = layout::present(&after, &survey.observations);
+        }
+        let input = plan::Input { spec: &after, ..self.desired.input(&survey) };
         let leaving = Leaving { input: &input, node: &self.node, pods: pods.as_deref(), terms: &self.terms };
         survey.plan = remove::remove(&leaving);
         Ok(survey)

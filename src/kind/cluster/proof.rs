@@ -5,6 +5,7 @@ use crate::{
     kind::op,
     model::{
         cluster::ClusterSpec,
+        etcd::EtcdLayout,
         live::Live,
         op::{ClusterOp, Op},
         plan::Verdict,
@@ -55,7 +56,8 @@ fn unmet(spec: &ClusterSpec, live: &Live) -> Vec<String> {
         }
     }
     for node in spec.control_planes().filter(|node| live.nodes.contains_key(&node.name)) {
-        for component in COMPONENTS {
+        let stacked = spec.etcd == EtcdLayout::Stacked;
+        for component in COMPONENTS.into_iter().filter(|component| stacked || *component != "etcd") {
             match live.static_pods.get(&(node.name.clone(), component.to_owned())) {
                 Some(pod) if pod.ready => {}
                 Some(pod) => {

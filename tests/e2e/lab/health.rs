@@ -24,8 +24,8 @@ impl Lab {
 
     fn ask_etcd(&self, node: &str, what: &str) -> Value {
         let ask = format!(
-            "sudo curl -fsS --cacert /etc/kubernetes/pki/etcd/ca.crt --cert /etc/kubernetes/pki/etcd/server.crt \
-             --key /etc/kubernetes/pki/etcd/server.key -d '{{}}' https://127.0.0.1:2379/v3/{what}"
+            "sudo sh -c 'd=/etc/kbootstrap/etcd f=member; [ -e $d/$f.key ] || d=/etc/kubernetes/pki/etcd f=server; \
+             curl -fsS --cacert $d/ca.crt --cert $d/$f.crt --key $d/$f.key -d {{}} https://127.0.0.1:2379/v3/{what}'"
         );
         let text = self.ssh(node, &ask).success();
         serde_json::from_str(&text).expect("etcd answers with JSON")

@@ -1,6 +1,14 @@
 //! The summary of a cluster for a person.
 
-use crate::model::cluster::{ClusterSpec, EndpointKind, NodeSpec};
+use std::collections::BTreeMap;
+
+use crate::{
+    model::{
+        cluster::{ClusterSpec, EndpointKind, NodeSpec},
+        live::Cluster,
+    },
+    plan::layout,
+};
 
 /// What was understood, in lines with a final newline; headings bold where colour is wanted.
 pub fn of(spec: &ClusterSpec, colour: bool) -> String {
@@ -39,9 +47,15 @@ fn network(spec: &ClusterSpec) -> String {
 }
 
 fn etcd(spec: &ClusterSpec) -> String {
-    match spec.control_planes().count() {
+    let spec = layout::settled(spec, &Cluster::Absent, &BTreeMap::new());
+    let witness = match spec.witness.as_ref().and_then(|name| spec.node(name)) {
+        Some(node) if node.etcd_witness => format!(", one of them the witness on {}", node.name),
+        Some(_) => ", one of them the witness on a worker".to_owned(),
+        None => String::new(),
+    };
+    match spec.voters() {
         1 => format!("{}, 1 member: nothing survives the loss of its machine", spec.etcd),
-        n => format!("{}, {n} members: survives the loss of {}", spec.etcd, (n - 1) / 2),
+        n => format!("{}, {n} members{witness}: survives the loss of {}", spec.etcd, (n - 1) / 2),
     }
 }
 

@@ -73,6 +73,8 @@ impl KubeError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable { .. } | Self::Timeout { .. } | Self::Broken { .. } => true,
+            // An API server that has just begun answers before it has read its roles: to it an administrator may do nothing.
+            Self::Refused { code: 403, message, .. } => message.contains("is forbidden: User "),
             Self::Refused { code, .. } => matches!(code, 409 | 429 | 500..=599),
             Self::AdminConf(_) => false,
         }
@@ -114,6 +116,9 @@ mod tests {
         assert!(refused(404, "NotFound").is_not_found());
         assert!(!KubeError::Unreachable { tried: vec![] }.is_not_found());
         assert!(!refused(403, "Forbidden").is_transient() && refused(503, "").is_transient());
+        let message = "nodes is forbidden: User \"kubernetes-admin\" cannot list resource \"nodes\"".into();
+        let early = KubeError::Refused { what: String::new(), code: 403, reason: "Forbidden".into(), message };
+        assert!(early.is_transient(), "before it has read its roles");
     }
 
     #[test]

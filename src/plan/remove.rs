@@ -10,7 +10,7 @@ use super::{
     item,
 };
 use crate::{
-    kind::leave,
+    kind::{self, leave},
     model::{
         cluster::{ClusterSpec, NodeSpec},
         drain::{DrainPolicy, Fate, NodePod},
@@ -126,7 +126,7 @@ fn members_after(plan: &mut Plan, view: &View<'_>) -> Vec<NodeName> {
         let Owner::Node(name) = &chain.owner else { continue };
         let Some(item) = chain.items.iter_mut().find(|item| item.step.as_str() == MEMBER_STEP) else { continue };
         let Verdict::Change(change) = &item.verdict else { continue };
-        let goes = change.ops.iter().any(|op| op.kind == "etcd.remove-member");
+        let goes = change.ops.iter().any(|op| op.kind == kind::ETCD_LEAVE);
         if goes || view.seen.is_none() {
             item.waits.push(Gate::Turn(view.leaving.node.name.clone()));
             later.push(name.clone());

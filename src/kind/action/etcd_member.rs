@@ -11,13 +11,15 @@ use crate::{
         live::Cluster,
         mode::Mode,
         observe::{ContentRead, FileSeen, Read},
-        op::{ClusterOp, Late, Op, Work},
+        op::{Late, Op},
         plan::{Change, Verdict},
     },
     render::{etcd, identity, images, static_pods::Component},
     shell::quote,
 };
 
+/// The kind of the op by which a member leaves.
+pub const LEAVE: &str = "etcd.leave";
 /// An image may have to be fetched on the way.
 const INSTALL_S: u32 = 600;
 const START_S: u32 = 180;
@@ -117,16 +119,27 @@ fn joins(context: &Context<'_>) -> Verdict {
     op::change(diff, vec![install(context), join_op(context)])
 }
 
+/// Leaves etcd while all members are well, so that those that are left have their quorum, and ends.
 fn leave(context: &Context<'_>) -> Verdict {
     let name = &context.node.name;
-    let call = ClusterOp::RemoveEtcdMember { node: name.clone(), peer: etcd::peer_url(context.node) };
-    let what = format!("take the member of {name} out of etcd");
-    let remove = Op { kind: "etcd.remove-member", what, work: Work::Cluster(call), timeout_s: 60 };
-    let script = format!("kb_aside={}/$(date -u +%Y%m%dT%H%M%SZ)\nmkdir -p \"$kb_aside\"\n{}", write::ASIDE, end());
-    let end = op::node("etcd.end", "end etcd, its data kept aside", script, START_S);
+    let script = format!(
+        r#"{functions}kb_own=$(kb_members | grep -F {own}) || kb_own=
+if [ -n "$kb_own" ]; then
+  kb_settle || exit 1
+  kb_id=${{kb_own#'{{"ID":"'}}
+  kb_curl -d "{{\"ID\":\"${{kb_id%%\"*}}\"}}" "$kb_url/v3/cluster/member/remove" > /dev/null
+fi
+kb_aside={aside}/$(date -u +%Y%m%dT%H%M%SZ)
+mkdir -p "$kb_aside"
+{end}"#,
+        functions = join::etcd_functions(context),
+        own = quote(&format!("\"{}\"", etcd::peer_url(context.node))),
+        aside = write::ASIDE,
+        end = end(),
+    );
     Verdict::Change(Change {
         diff: vec![format!("- member {name} of etcd, which has enough without it")],
-        ops: vec![remove, end],
+        ops: vec![op::node(LEAVE, "leave etcd, and end it, its data kept aside", script, START_S)],
         disrupts: Some(format!("etcd's member on {name} ends")),
     })
 }
@@ -406,7 +419,7 @@ mod tests {
         let mut world = service(World::live("w1"));
         stands(&mut world, "w1");
         world.spec.witness = None;
-        assert_eq!(kinds(&change(world.judge("w1", judge))), ["etcd.remove-member", "etcd.end"]);
+        assert_eq!(kinds(&change(world.judge("w1", judge))), [LEAVE]);
     }
 
     #[test]

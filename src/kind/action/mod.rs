@@ -12,6 +12,7 @@ pub mod renew;
 mod static_pods;
 pub mod upgrade;
 
+pub use etcd_member::LEAVE as ETCD_LEAVE;
 pub use kubeadm::{refuse_over_state, set_aside};
 
 use super::Context;

@@ -72,6 +72,9 @@ struct RawMember {
     name: String,
     #[serde(default, rename = "peerURLs")]
     peer_urls: Vec<String>,
+    /// Told by the member itself when it first starts; its name may be known before, from those it was formed with.
+    #[serde(default, rename = "clientURLs")]
+    client_urls: Vec<String>,
     #[serde(default, rename = "isLearner")]
     learner: bool,
 }
@@ -111,7 +114,8 @@ fn etcd(members: Option<&str>, status: Option<&str>, range: Option<&str>) -> Opt
     let status: Status = serde_json::from_str(status?).ok()?;
     let range: Option<Range> = range.and_then(|range| serde_json::from_str(range).ok());
     let member = |raw: RawMember| {
-        Some(EtcdMember { id: hex(&raw.id)?, name: raw.name, peer_urls: raw.peer_urls, learner: raw.learner })
+        let name = if raw.client_urls.is_empty() { String::new() } else { raw.name };
+        Some(EtcdMember { id: hex(&raw.id)?, name, peer_urls: raw.peer_urls, learner: raw.learner })
     };
     let alarm = |error: &String| Some(error.split_once("alarm:")?.1.trim().to_owned());
     Some(Etcd {

@@ -2,13 +2,16 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
-use crate::model::{
-    cluster::{ClusterSpec, NodeSpec},
-    etcd::EtcdLayout,
-    facts::Facts,
-    live::Cluster,
-    name::NodeName,
-    observe::Observation,
+use crate::{
+    model::{
+        cluster::{ClusterSpec, NodeSpec},
+        etcd::EtcdLayout,
+        facts::Facts,
+        live::Cluster,
+        name::NodeName,
+        observe::Observation,
+    },
+    render::etcd,
 };
 
 /// The wanted cluster with the layout that the machines have, whatever the inventory's number of control planes would give,
@@ -46,7 +49,8 @@ pub fn present(spec: &ClusterSpec, observations: &BTreeMap<NodeName, Observation
     let listed = |node: &NodeSpec| {
         facts(observations)
             .filter_map(|(_, facts)| facts.kubernetes.etcd.as_ref())
-            .any(|etcd| etcd.members.iter().any(|member| member.name == node.name.as_str()))
+            .flat_map(|etcd| &etcd.members)
+            .any(|member| member.name == node.name.as_str() || member.peer_urls.contains(&etcd::peer_url(node)))
     };
     let has_data =
         |node: &NodeSpec| facts(observations).any(|(name, facts)| *name == node.name && facts.kubernetes.etcd_service);

@@ -342,7 +342,7 @@ kb_drop_learner() {{
   kb_own=$(kb_members | grep -F {own}) || return 0
   case $kb_own in
     *'"isLearner":true'*) ;;
-    *'"name":"'*) echo 'etcd counts on a member at the address of this machine; nothing was changed' >&2; exit 1 ;;
+    *'"clientURLs"'*) echo 'etcd counts on a member at the address of this machine; nothing was changed' >&2; exit 1 ;;
   esac
   kb_id=${{kb_own#'{{"ID":"'}}
   kb_curl -d "{{\"ID\":\"${{kb_id%%\"*}}\"}}" "$kb_url/v3/cluster/member/remove" > /dev/null

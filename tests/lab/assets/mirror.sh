@@ -3,7 +3,7 @@
 . "$(dirname "$0")/apt.sh"
 
 download containerd runc docker.io haproxy keepalived conntrack socat ebtables ethtool ipset ipvsadm nfs-common open-iscsi \
-  chrony apt-transport-https ca-certificates curl gnupg jq bash-completion rsync xz-utils zstd python3-minimal
+  age chrony apt-transport-https ca-certificates curl gnupg jq bash-completion rsync xz-utils zstd python3-minimal
 # These conflict with one another: each alone.
 download systemd-timesyncd
 download ntpsec

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::genesis::Genesis;
 use super::token::{self, Token};
 use super::{ActionError, Actions, Fresh, found, os_rng};
+use crate::inventory::credentials;
 use crate::kube::{KubeError, view};
 use crate::model::facts::ClusterIdentity;
 use crate::model::name::NodeName;
@@ -64,8 +65,16 @@ impl Actions {
                     LateContent::new("etcd/member.key", pair.key.expose()),
                 ]
             }
+            Late::S3Key => vec![LateContent::new("s3", self.s3_key()?.expose())],
             Late::JoinToken => vec![LateContent::new("token", self.token(leads).await?.expose())],
         })
+    }
+
+    /// The key of the S3 account, from the operator's own file.
+    fn s3_key(&self) -> Result<Secret<String>, ActionError> {
+        let what = "read the key of the S3 account";
+        let path = self.setup.s3_key.as_ref().ok_or_else(|| ActionError::new(what, "the inventory names no file"))?;
+        credentials::read(path).map_err(|why| ActionError::new(what, why))
     }
 
     /// Authorities and identity, made or read once in a run.
@@ -186,6 +195,7 @@ mod tests {
             addresses: Default::default(),
             admin_conf: None,
             identity: None,
+            s3_key: None,
         };
         Actions::new(Arc::new(FakeConnector::to([leader])), setup).unwrap()
     }

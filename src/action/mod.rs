@@ -22,6 +22,7 @@ mod token;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,6 +63,8 @@ pub struct Setup {
     pub admin_conf: Option<Secret<String>>,
     /// The identity as the API or the nodes have it.
     pub identity: Option<ClusterIdentity>,
+    /// The operator's file with the key of the S3 account that backups are sent to.
+    pub s3_key: Option<PathBuf>,
 }
 
 /// The verbs of one run, shared by all of its chains. Nothing is opened or made before it is needed.

@@ -14,9 +14,6 @@ use tempfile::NamedTempFile;
 use super::BackupError;
 use crate::model::backup::{AgeRecipient, Manifest, Part, SCHEMA};
 
-/// How the names of archives end.
-pub const SUFFIX: &str = ".backup.age";
-
 /// An archive that is being written; nothing of that name is there before it is whole.
 pub struct Writer {
     /// Of the part that is being written: how much must come yet.
@@ -213,7 +210,7 @@ fn part(
     Ok((Part { name, bytes, sha256: hex(&all.finalize()) }, sealed))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

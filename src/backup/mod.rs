@@ -8,10 +8,15 @@
 //! ```
 
 mod archive;
+mod kept;
 mod lay;
 mod take;
+#[cfg(test)]
+mod tests;
 
-pub use archive::{SUFFIX, Verified, verify};
+pub use crate::render::schedule::SUFFIX;
+pub use archive::{Verified, verify};
+pub use kept::{age, fetch, health, read as kept_read};
 pub use lay::lay;
 pub use take::{Taken, take};
 

@@ -115,27 +115,10 @@ kb_new={DRAFTS}/{name}
 rm -rf {DRAFTS}
 mkdir -p "$kb_new"
 chmod 700 /var/lib/kbootstrap/backup
-kb_need=$(($(stat -c %s {data}/member/snap/db) * 2 / 1024 + 65536))
-kb_free=$(df -Pk "$kb_new" | awk 'NR == 2 {{ print $4 }}')
-[ "$kb_free" -gt "$kb_need" ] || {{ echo "$kb_free KiB are free, and a backup needs $kb_need" >&2; exit 1; }}
-{snapshot}
-[ -s "$kb_new/etcd.json" ] || printf '{{"hash":0,"revision":0,"totalKey":0,"totalSize":0}}' > "$kb_new/etcd.json"
-kb_files=
-for kb_path in etc/kubernetes etc/kbootstrap var/lib/kbootstrap/cluster.toml; do
-  if [ -e "/$kb_path" ]; then kb_files="$kb_files $kb_path"; fi
-done
-tar -C / -cf "$kb_new/files.tar" --exclude=etc/kubernetes/tmp $kb_files
-printf '{{"snapshot":%s,"parts":[' "$(cat "$kb_new/etcd.json")"
-kb_comma=
-for kb_part in etcd.db files.tar; do
-  kb_sum=$(sha256sum "$kb_new/$kb_part")
-  printf '%s{{"name":"%s","bytes":%s,"sha256":"%s"}}' "$kb_comma" "$kb_part" "$(stat -c %s "$kb_new/$kb_part")" "${{kb_sum%% *}}"
-  kb_comma=,
-done
-printf ']}}'"#,
+{parts}
+printf '{{"snapshot":%s,"parts":%s}}' "$(cat "$kb_new/etcd.json")" "$(cat "$kb_new/parts.json")""#,
         name = taken.name,
-        data = taken.etcd.data_folder(),
-        snapshot = snapshot::take(taken.etcd),
+        parts = snapshot::parts(taken.etcd),
     )
 }
 

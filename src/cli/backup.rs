@@ -1,9 +1,12 @@
 //! `kbootstrap backup`: all that makes the cluster what it is, encrypted, on this machine.
 
+mod fetch;
 mod ls;
+mod schedule;
 mod verify;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -17,9 +20,11 @@ use crate::{
     error::{Error, ExitStatus},
     kube,
     model::{
-        backup::{AgeRecipient, Machine},
+        backup::{AgeRecipient, Kept, Machine},
         live::Cluster,
+        name::NodeName,
         node::NodeSpec,
+        observe::Observation,
     },
     plan::layout,
     ui,
@@ -43,6 +48,8 @@ pub struct Backup {
 enum Command {
     Verify(verify::Verify),
     Ls(ls::Ls),
+    Schedule(schedule::Schedule),
+    Fetch(fetch::Fetch),
 }
 
 /// What it takes to take one.
@@ -70,7 +77,9 @@ impl Backup {
     pub async fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
         match (&self.command, &self.take) {
             (Some(Command::Verify(verify)), _) => verify.run(output),
-            (Some(Command::Ls(ls)), _) => ls.run(output),
+            (Some(Command::Ls(ls)), _) => ls.run(output).await,
+            (Some(Command::Schedule(schedule)), _) => schedule.run(output).await,
+            (Some(Command::Fetch(fetch)), _) => fetch.run(output).await,
             (None, Some(take)) => take.run(output).await,
             (None, None) => unreachable!("clap wants an inventory or a subcommand"),
         }
@@ -168,6 +177,25 @@ impl Take {
         }
         Ok(ExitStatus::Done)
     }
+}
+
+/// What control planes keep of the backups that they take by themselves.
+async fn kept(machines: &Machines) -> Result<(ControlPlanes, BTreeMap<NodeName, Kept>), Failure> {
+    let seen = ControlPlanes::look_for(machines, |_| vec![backup::kept_read()]).await?;
+    let kept = seen.kept()?;
+    Ok((seen, kept))
+}
+
+/// Says which control planes did not answer; whether all did is the exit status.
+fn silent(seen: &ControlPlanes, output: &Output) -> ExitStatus {
+    let mut ended = ExitStatus::Done;
+    for (name, observation) in &seen.observations {
+        if let Observation::Unknown { error, .. } = observation {
+            output.say(&format!("{name}: {error}"));
+            ended = ExitStatus::Partial;
+        }
+    }
+    ended
 }
 
 fn stamp(now: OffsetDateTime) -> String {

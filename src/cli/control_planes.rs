@@ -4,10 +4,18 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use super::{Failure, Machines, open, reach};
 use crate::{
+    error::Error,
+    facts::backups,
     gather::{self, Ask, Gathered},
     kube::{Link, Route, Sight},
     model::{
-        cluster::ClusterSpec, facts::Facts, name::NodeName, node::NodeSpec, observe::Observation, secret::Secret,
+        backup::Kept,
+        cluster::ClusterSpec,
+        facts::Facts,
+        name::NodeName,
+        node::NodeSpec,
+        observe::{Observation, Read},
+        secret::Secret,
         ssh::SshTarget,
     },
     plan::layout,
@@ -30,7 +38,13 @@ pub struct ControlPlanes {
 impl ControlPlanes {
     /// Looks at every control plane of the inventory at once.
     pub async fn look(machines: &Machines) -> Result<Self, Failure> {
+        Self::look_for(machines, |_| Vec::new()).await
+    }
+
+    /// As [`look`](Self::look), and at what else the cluster that is wanted makes worth knowing.
+    pub async fn look_for(machines: &Machines, reads: impl FnOnce(&ClusterSpec) -> Vec<Read>) -> Result<Self, Failure> {
         let spec = open::spec(machines)?;
+        let ask = Ask::new(&reads(&spec)).with_admin_conf();
         let password = open::sudo_password(&spec)?;
         let connector = reach::connector();
         let target =
@@ -38,7 +52,7 @@ impl ControlPlanes {
         let targets = spec.control_planes().map(|node| gather::Target {
             name: node.name.clone(),
             ssh: target(node),
-            ask: Ask::facts().with_admin_conf(),
+            ask: ask.clone(),
             keep: true,
         });
         let mut gathered = gather::observe(Arc::clone(&connector), targets.collect(), |_, _| {}).await;
@@ -83,6 +97,23 @@ impl ControlPlanes {
             sights.push(Sight { node, control_plane, seen });
         }
         sights
+    }
+
+    /// What the control planes that were asked for it say of the backups that they take by themselves.
+    ///
+    /// # Errors
+    /// One that answered could not tell.
+    pub fn kept(&self) -> Result<BTreeMap<NodeName, Kept>, Error> {
+        let seen = self.observations.iter().filter_map(|(name, observation)| match observation {
+            // The witness of etcd is no control plane.
+            Observation::Seen(seen) if self.spec.node(name)?.is_control_plane() => Some((name, seen)),
+            Observation::Seen(_) | Observation::Unknown { .. } => None,
+        });
+        seen.map(|(name, seen)| {
+            let kept = backups::of(seen).map_err(|why| Error::new("look at backups").node(name).cause(why))?;
+            Ok((name.clone(), kept))
+        })
+        .collect()
     }
 
     /// The facts of a node that was asked and answered.

@@ -119,6 +119,7 @@ fn setup(desired: &Desired, survey: &Survey, fleet: Fleet) -> Setup {
             .collect(),
         admin_conf: survey.admin_conf.clone().filter(|_| lives),
         identity,
+        s3_key: desired.spec.backup.s3.as_ref().map(|s3| s3.credentials.clone()),
     }
 }
 

@@ -3,13 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use clap::Args;
+use time::OffsetDateTime;
 
 use super::{Failure, Format, Machines, Output, control_planes::ControlPlanes};
 use crate::{
-    action::{Actions, Expected, Setup, conditions, etcd_condition},
+    action::{Actions, Condition, Expected, Setup, conditions, etcd_condition},
+    backup,
     error::{Error, ExitStatus},
     kube,
     model::{
+        cluster::ClusterSpec,
         facts::Etcd,
         live::{Cluster, Live},
         name::NodeName,
@@ -37,10 +40,17 @@ const PROBE: Duration = Duration::from_secs(90);
 
 impl Status {
     pub async fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
-        let seen = ControlPlanes::look(&self.machines).await?;
+        let asks = |spec: &ClusterSpec| spec.backup.schedule.iter().map(|_| backup::kept_read()).collect();
+        let seen = ControlPlanes::look_for(&self.machines, asks).await?;
         let answer = kube::ask(Arc::clone(&seen.link), seen.admin_conf.as_ref(), &[]).await;
         let cluster = kube::classify(&seen.sights(), answer);
         let mut shown = shown(&seen, &cluster);
+        if seen.spec.backup.schedule.is_some() && matches!(cluster, Cluster::Live(_)) {
+            let now = OffsetDateTime::now_utc().unix_timestamp();
+            let (holds, detail) =
+                seen.kept().map_or_else(|why| (false, why.to_string()), |kept| backup::health(&kept, now));
+            shown.conditions.push(Condition { name: "backups", holds, detail });
+        }
         if self.prove
             && let Cluster::Live(live) = &cluster
         {
@@ -65,7 +75,7 @@ fn end(shown: &Shown, seen: &ControlPlanes) -> ExitStatus {
     }
 }
 
-async fn probe(seen: &ControlPlanes, live: &Live) -> Result<crate::action::Condition, Failure> {
+async fn probe(seen: &ControlPlanes, live: &Live) -> Result<Condition, Failure> {
     let setup = Setup {
         cluster: seen.spec.name.clone(),
         forming: None,
@@ -74,6 +84,7 @@ async fn probe(seen: &ControlPlanes, live: &Live) -> Result<crate::action::Condi
         addresses: Default::default(),
         admin_conf: seen.admin_conf.clone(),
         identity: live.identity.clone(),
+        s3_key: None,
     };
     let actions =
         Actions::new(Arc::clone(&seen.connector), setup).map_err(|why| Error::new("read admin.conf").cause(why))?;

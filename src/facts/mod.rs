@@ -7,6 +7,7 @@
 //! Unknown is not absent: only the words "no such file or directory" make something absent. Whatever else goes wrong is an
 //! [`error::FactError`], and the whole observation of the node is then unknown.
 
+pub mod backups;
 pub mod clock;
 pub mod commands;
 pub mod control_plane;

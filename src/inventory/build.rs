@@ -2,15 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::raw;
+use super::{credentials, raw};
 use crate::diag::toml::At;
 use crate::model::access::{SshSettings, SudoMode};
+use crate::model::backup::Schedule;
 use crate::model::cluster::{
     API_SERVER_PORT, BackupSpec, ClusterSpec, Endpoint, EndpointKind, NetworkSpec, NodeSpec, Overrides, RepositorySpec,
     RuntimeSpec, TimeSpec,
 };
 use crate::model::etcd::EtcdLayout;
 use crate::model::net::Families;
+use crate::model::s3::{S3Spec, S3Word};
 
 /// The cluster of an inventory in which nothing is wrong; absent where a needed value is.
 pub fn cluster(raw: raw::Inventory) -> Option<ClusterSpec> {
@@ -40,7 +42,17 @@ pub fn cluster(raw: raw::Inventory) -> Option<ClusterSpec> {
         manage: raw.time.manage.is_none_or(|manage| manage.value),
         servers: raw.time.servers.into_iter().map(|server| server.value).collect(),
     };
-    spec.backup = BackupSpec { recipients: raw.backup.recipients.into_iter().map(|one| one.value).collect() };
+    spec.backup = BackupSpec {
+        recipients: raw.backup.recipients.into_iter().map(|one| one.value).collect(),
+        schedule: raw.backup.schedule.map(|calendar| Schedule {
+            calendar: calendar.value,
+            keep: narrow(raw.backup.keep).map_or(Schedule::KEEP, |keep| keep.value),
+        }),
+        s3: match raw.backup.s3 {
+            Some(given) => Some(s3(given)?),
+            None => None,
+        },
+    };
     spec.etcd_given = raw.etcd.layout.map(|layout| layout.value);
     spec.etcd = spec.etcd_given.unwrap_or(match spec.control_planes().count().is_multiple_of(2) {
         true => EtcdLayout::Service,
@@ -49,6 +61,18 @@ pub fn cluster(raw: raw::Inventory) -> Option<ClusterSpec> {
     let raw::Overrides { cluster, kubelet, kube_proxy, containerd } = raw.overrides;
     spec.overrides = Overrides { cluster, kubelet, kube_proxy, containerd };
     Some(spec)
+}
+
+fn s3(given: raw::S3) -> Option<S3Spec> {
+    let credentials = given.credentials?;
+    Some(S3Spec {
+        endpoint: given.endpoint?.value,
+        bucket: given.bucket?.value,
+        region: given.region.map_or_else(|| S3Word::new("us-east-1").expect("a default region"), |region| region.value),
+        prefix: given.prefix.map(|prefix| prefix.value).unwrap_or_default(),
+        digest: credentials::digest(&credentials),
+        credentials,
+    })
 }
 
 fn endpoint(given: raw::Endpoint, default: Endpoint) -> Endpoint {

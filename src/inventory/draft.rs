@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Count, NewNode, Places, Refusal, edit, file, parse_counting};
 use crate::error::{Error, ExitStatus};
+use crate::model::backup::Schedule;
 use crate::model::cluster::ClusterSpec;
 use crate::model::name::{Host, NodeName};
 
@@ -71,6 +72,14 @@ impl Draft {
     /// There is no such node.
     pub fn readdress(&mut self, name: &NodeName, address: &Host) -> Result<(), Error> {
         self.change(edit::readdress(&self.text, name, address))
+    }
+
+    /// Gives backups another schedule, or none.
+    ///
+    /// # Errors
+    /// The text can't be changed so.
+    pub fn schedule(&mut self, schedule: Option<&Schedule>) -> Result<(), Error> {
+        self.change(edit::schedule(&self.text, schedule))
     }
 
     fn change(&mut self, text: Result<String, String>) -> Result<(), Error> {

@@ -1,7 +1,8 @@
 //! Changing an inventory's nodes in its text: comments, order and everything else stay as they are. Pure.
 
-use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value, value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
 
+use crate::model::backup::Schedule;
 use crate::model::label::LabelValue;
 use crate::model::name::{Host, NodeName};
 use crate::model::node::Role;
@@ -76,6 +77,44 @@ pub fn remove(text: &str, name: &NodeName) -> Result<String, String> {
         document.set_trailing(format!("{comment}{trailing}"));
     }
     Ok(document.to_string())
+}
+
+/// The text with another schedule of backups, or without one; recipients and what else is said stay.
+///
+/// # Errors
+/// The text is no inventory, in words.
+pub fn schedule(text: &str, schedule: Option<&Schedule>) -> Result<String, String> {
+    let mut document = parse(text)?;
+    let Some(schedule) = schedule else {
+        if let Some(table) = document.get_mut("backup").and_then(Item::as_table_like_mut) {
+            table.remove("schedule");
+            table.remove("keep");
+        }
+        return Ok(document.to_string());
+    };
+    let table = document.entry("backup").or_insert_with(|| Item::Table(Table::new()));
+    let table = table.as_table_like_mut().ok_or("its `backup` is no table")?;
+    put(table, "schedule", Value::from(schedule.calendar.as_str()));
+    // The default needs no line, unless there is one.
+    if schedule.keep != Schedule::KEEP || table.contains_key("keep") {
+        put(table, "keep", Value::from(i64::from(schedule.keep)));
+    }
+    // What stands on one line has its white space between its parts.
+    if let Some(Item::Value(Value::InlineTable(table))) = document.get_mut("backup") {
+        table.fmt();
+    }
+    Ok(document.to_string())
+}
+
+/// A value in its key's place, with the comment that stands beside it; a new key stands last.
+fn put(table: &mut dyn TableLike, key: &str, mut new: Value) {
+    match table.get_mut(key) {
+        Some(Item::Value(old)) => {
+            *new.decor_mut() = old.decor().clone();
+            *old = new;
+        }
+        _ => drop(table.insert(key, Item::Value(new))),
+    }
 }
 
 /// The text with another address of a node; what else is said of it stays.
@@ -267,6 +306,23 @@ mod tests {
         let text = "[cluster]\nname = \"lab\"\n\n# --- workers ---\n\n[[node]]\nname = \"w1\"\n";
         let text = remove(text, &name("w1")).unwrap();
         assert!(text.contains("# --- workers ---") && !text.contains("w1"), "{text}");
+    }
+
+    #[test]
+    fn a_schedule_comes_and_goes_and_the_rest_stays() {
+        let daily = Schedule { calendar: "daily".parse().unwrap(), keep: Schedule::KEEP };
+        let three = Schedule { calendar: "Mon 03:00".parse().unwrap(), keep: 3 };
+        let text = "[backup] # mine\nrecipients = [\"age1\"] # the safe's\n\n[time]\nmanage = true\n";
+        let with = schedule(text, Some(&daily)).unwrap();
+        assert_eq!(with, text.replace("safe's\n", "safe's\nschedule = \"daily\"\n"));
+        let with = schedule(&with.replace("daily\"", "daily\" # by night"), Some(&three)).unwrap();
+        assert!(with.contains("schedule = \"Mon 03:00\" # by night\nkeep = 3\n"), "{with}");
+        assert!(schedule(&with, Some(&daily)).unwrap().contains("keep = 7\n"));
+        assert_eq!(schedule(&with, None).unwrap(), text);
+        assert!(schedule(TABLES, Some(&daily)).unwrap().contains("[backup]\nschedule = \"daily\"\n"));
+        assert_eq!(schedule(TABLES, None).unwrap(), TABLES);
+        let inline = "backup = { recipients = [] }\n";
+        assert!(schedule(inline, Some(&daily)).unwrap().contains("recipients = [], schedule = \"daily\""), "{inline}");
     }
 
     #[test]

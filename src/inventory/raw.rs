@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::diag::Span;
 use crate::diag::toml::At;
 use crate::model::access::{SudoMode, UserName};
-use crate::model::backup::AgeRecipient;
+use crate::model::backup::{AgeRecipient, Calendar};
 use crate::model::cluster::{EndpointKind, Mtu, NetworkKind, Role};
 use crate::model::etcd::EtcdLayout;
 use crate::model::image::ImageRepository;
@@ -19,6 +19,7 @@ use crate::model::name::{ClusterName, DnsName, Host, NodeName};
 use crate::model::net::Cidr;
 use crate::model::package::{BaseUrl, KeyFingerprint, PackageName, PackageVersion};
 use crate::model::release::Release;
+use crate::model::s3::{S3Endpoint, S3Prefix, S3Word};
 use crate::model::timeout::Timeout;
 
 /// A whole inventory.
@@ -107,6 +108,19 @@ pub struct Time {
 #[derive(Debug, Default)]
 pub struct Backup {
     pub recipients: Vec<At<AgeRecipient>>,
+    pub schedule: Option<At<Calendar>>,
+    pub keep: Option<At<u64>>,
+    pub s3: Option<S3>,
+}
+
+/// `[backup.s3]`
+#[derive(Debug)]
+pub struct S3 {
+    pub endpoint: Option<At<S3Endpoint>>,
+    pub bucket: Option<At<S3Word>>,
+    pub region: Option<At<S3Word>>,
+    pub prefix: Option<At<S3Prefix>>,
+    pub credentials: Option<PathBuf>,
 }
 
 /// `[etcd]`

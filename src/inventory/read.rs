@@ -44,7 +44,7 @@ pub fn inventory(document: &Document<'_>, places: &Places) -> Inventory {
         raw.etcd = tables::etcd(table);
     }
     if let Some(table) = root.table("backup") {
-        raw.backup = tables::backup(table);
+        raw.backup = tables::backup(table, places);
     }
     if let Some(table) = root.table("override") {
         raw.overrides = tables::overrides(table);

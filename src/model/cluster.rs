@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::backup::AgeRecipient;
+use super::backup::{AgeRecipient, Schedule};
 use super::etcd::EtcdLayout;
 use super::image::ImageRepository;
 use super::invalid::Invalid;
@@ -13,6 +13,7 @@ use super::name::{ClusterName, DnsName, Host, NodeName};
 use super::net::{Cidr, Families, Family, HasFamily};
 use super::package::{PackageName, PackageVersion};
 use super::release::Release;
+use super::s3::S3Spec;
 use super::version::KubeVersion;
 
 pub use super::node::{NodeSpec, Role};
@@ -344,11 +345,17 @@ impl Default for TimeSpec {
     }
 }
 
-/// Backups that the operator takes.
+/// Backups that the operator takes, and those that control planes take by themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct BackupSpec {
     /// To whom they are encrypted; nobody where absent, and then a command must name somebody.
     pub recipients: Vec<AgeRecipient>,
+    /// When every control plane takes one by itself; never where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
+    /// Where those are also sent; nowhere where absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3: Option<S3Spec>,
 }
 
 /// Tables that users merge into the configuration that the program renders. Keys that the program itself owns are

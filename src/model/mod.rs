@@ -22,6 +22,7 @@ pub mod plan;
 pub mod quantity;
 pub mod release;
 pub mod rolling;
+pub mod s3;
 pub mod secret;
 pub mod ssh;
 pub mod step;

@@ -43,6 +43,8 @@ pub enum Late {
     EtcdMember,
     /// A bootstrap token: `token` (the text `abcdef.0123456789abcdef`).
     JoinToken,
+    /// The key of the S3 account that backups are sent to: `s3` (its id and its secret, a line each).
+    S3Key,
 }
 
 /// Calls of the Kubernetes API. Objects are changed by server-side apply or patch, never by replacing a typed read.

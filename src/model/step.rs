@@ -295,6 +295,8 @@ pub enum Action {
     KubeletConfig,
     /// Labels and taints of a node.
     NodeLabels,
+    /// The timer by which a control plane takes backups.
+    BackupSchedule,
     /// ConfigMap `kube-system/kbootstrap`.
     ClusterIdentity,
     /// What kubeadm keeps in the cluster's ConfigMaps.

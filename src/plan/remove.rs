@@ -54,12 +54,14 @@ pub struct Leaving<'a> {
 }
 
 /// What of a staying node's steps another one's leaving can change: the local proxy, taints (with the last worker gone
-/// control planes take its pods), and the witness of etcd.
+/// control planes take its pods), the witness of etcd, and who is named in backups.
 pub fn staying_steps(mut steps: Vec<Step>) -> Vec<Step> {
     steps.retain(|step| match &step.kind {
         StepKind::File(file) => file.path == endpoint::CONFIG_PATH,
         StepKind::Service(service) => service.unit == endpoint::UNIT,
-        StepKind::Action(action) => matches!(action, Action::NodeLabels | Action::EtcdMember),
+        StepKind::Action(action) => {
+            matches!(action, Action::NodeLabels | Action::EtcdMember | Action::BackupSchedule)
+        }
         _ => false,
     });
     steps

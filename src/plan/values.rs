@@ -41,6 +41,7 @@ pub fn sysctls(name: Name, spec: &ClusterSpec) -> Vec<(String, String)> {
 
 pub fn packages(name: Name, spec: &ClusterSpec) -> Vec<Package> {
     match name {
+        Name::BackupPackages => render::packages::backup(spec),
         Name::BasePackages => render::packages::base(),
         Name::RuntimePackages => render::packages::runtime(spec),
         Name::KubernetesPackages => render::packages::kubernetes(spec),

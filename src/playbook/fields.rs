@@ -55,7 +55,7 @@ const ASSERTS: [(&str, Assert); 11] = [
     ("foreign-state", Assert::ForeignState),
 ];
 
-const ACTIONS: [(&str, Action); 13] = [
+const ACTIONS: [(&str, Action); 14] = [
     ("pki", Action::Pki),
     ("etcd-member", Action::EtcdMember),
     ("kubeadm-init", Action::KubeadmInit),
@@ -63,6 +63,7 @@ const ACTIONS: [(&str, Action); 13] = [
     ("static-pods", Action::StaticPods),
     ("kubelet-config", Action::KubeletConfig),
     ("node-labels", Action::NodeLabels),
+    ("backup-schedule", Action::BackupSchedule),
     ("cluster-identity", Action::ClusterIdentity),
     ("cluster-config", Action::ClusterConfig),
     ("network", Action::Network),

@@ -58,6 +58,7 @@ macro_rules! names {
 }
 
 names! {
+    BackupPackages, "backup-packages", Packages, "What encrypts backups on control planes; none where none are scheduled.";
     BasePackages, "base-packages", Packages, "What kubelet, kubeadm and this program call.";
     ClusterCa, "cluster-ca", Text, "The certificate of the cluster's authority; known once it is made.";
     ClusterIdentity, "cluster-identity", Text, "The cluster's identity that every node carries; known once it is made.";

@@ -15,6 +15,8 @@ pub mod kernel;
 pub mod kubeadm;
 pub mod network;
 pub mod packages;
+pub mod s3;
+pub mod schedule;
 pub mod snapshot;
 pub mod static_pods;
 pub mod taints;

@@ -61,6 +61,11 @@ pub fn endpoint(spec: &ClusterSpec) -> Vec<Package> {
     }
 }
 
+/// age, where control planes encrypt backups by themselves.
+pub fn backup(spec: &ClusterSpec) -> Vec<Package> {
+    if spec.backup.schedule.is_some() { vec![any("age")] } else { Vec::new() }
+}
+
 /// chrony, where the program sees to the time.
 pub fn time(spec: &ClusterSpec) -> Vec<Package> {
     if spec.time.manage { vec![any("chrony")] } else { Vec::new() }

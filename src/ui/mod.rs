@@ -1,5 +1,6 @@
 //! What a person or a program sees: bars, plain lines, plan trees, JSON. Data goes to stdout, talk to stderr.
 
+mod backups;
 mod bars;
 mod bytes;
 mod certificates;
@@ -14,6 +15,7 @@ mod status;
 mod summary;
 mod table;
 
+pub use backups::{BackupRow, backup_schedule, backups};
 pub use bytes::{Bytes, bytes};
 pub use certificates::{CertificateRow, certificates};
 pub use etcd::{EtcdMemberRow, etcd_members};

@@ -103,6 +103,7 @@ fn late_name(late: Late) -> &'static str {
         Late::Identity => "the cluster's identity",
         Late::EtcdMember => "the certificate of its member of etcd",
         Late::JoinToken => "the join token",
+        Late::S3Key => "the key of the S3 account",
     }
 }
 
@@ -113,6 +114,7 @@ fn known_after(late: Late, item: &Item, plan: &Plan) -> String {
         Late::SharedPki | Late::ClusterCa | Late::EtcdMember => "endpoint.pki",
         Late::Identity => "endpoint.identity",
         Late::JoinToken => "kubernetes.init",
+        Late::S3Key => return format!("{name}: read on this machine in the run"),
     };
     let made = plan.items().find(|(_, other)| other.step.as_str() == maker && other.verdict.is_change());
     match made {

@@ -29,6 +29,9 @@ fn help() {
     for command in ["status", "renew"] {
         insta::assert_snapshot!(format!("help_certs_{command}"), run(&["certs", command, "--help"]));
     }
+    for command in ["verify", "ls", "schedule", "fetch"] {
+        insta::assert_snapshot!(format!("help_backup_{command}"), run(&["backup", command, "--help"]));
+    }
     for command in ["members", "alarms", "defrag"] {
         insta::assert_snapshot!(format!("help_etcd_{command}"), run(&["etcd", command, "--help"]));
     }

@@ -25,7 +25,7 @@ pub fn settings(mut table: Table<'_>, places: &Places) -> Ssh {
     ssh
 }
 
-fn paths(value: &Value<'_>, places: &Places) -> Vec<PathBuf> {
+pub(super) fn paths(value: &Value<'_>, places: &Places) -> Vec<PathBuf> {
     let path = |value: &Value<'_>| {
         let text = value.text()?;
         match resolve(text.value, places) {

@@ -1,10 +1,12 @@
 //! The tables that stand once.
 
+use super::ssh;
 use crate::diag::Problem;
 use crate::diag::toml::{At, Table, Value};
+use crate::inventory::Places;
 use crate::inventory::keys::elsewhere;
 use crate::inventory::owned;
-use crate::inventory::raw::{Backup, Cluster, Endpoint, Etcd, Network, Overrides, Repository, Runtime, Time};
+use crate::inventory::raw::{Backup, Cluster, Endpoint, Etcd, Network, Overrides, Repository, Runtime, S3, Time};
 use crate::model::cluster::{EndpointKind, Mtu, NetworkKind, RuntimeKind};
 use crate::model::etcd::EtcdLayout;
 use crate::model::invalid::Invalid;
@@ -134,10 +136,51 @@ pub fn etcd(mut table: Table<'_>) -> Etcd {
 }
 
 /// `[backup]`
-pub fn backup(mut table: Table<'_>) -> Backup {
-    let backup = Backup { recipients: table.list("recipients") };
+pub fn backup(mut table: Table<'_>, places: &Places) -> Backup {
+    let given = table.value("recipients").is_some();
+    let backup = Backup {
+        recipients: table.list("recipients"),
+        schedule: table.parsed("schedule"),
+        keep: table.number("keep", 1, 1000),
+        s3: table.table("s3").filter(|table| !table.entries().is_empty()).map(|table| s3(table, places)),
+    };
+    if let (Some(schedule), true) = (&backup.schedule, backup.recipients.is_empty()) {
+        // One that was given and refused is a problem already.
+        if !given || table.find(&["recipients"]).is_some_and(|(_, value)| value.array().is_empty()) {
+            let problem = Problem::at(schedule.span.clone(), "backups by a schedule need somebody to encrypt them to");
+            table
+                .document()
+                .push(problem.hint("make a key with age-keygen, and give its recipient: recipients = [\"age1…\"]"));
+        }
+    }
+    if let (Some(keep), false) = (&backup.keep, table.find(&["schedule"]).is_some()) {
+        let problem = Problem::at(keep.span.clone(), "`keep` has no effect where nothing is scheduled");
+        table.document().push(problem.hint("add a schedule, such as schedule = \"daily\", or leave it out"));
+    }
+    if let (Some((span, _)), false) = (table.find(&["s3"]), table.find(&["schedule"]).is_some())
+        && backup.s3.is_some()
+    {
+        let problem = Problem::at(span, "`s3` has no effect where nothing is scheduled");
+        table.document().push(problem.hint("add a schedule, such as schedule = \"daily\", or leave it out"));
+    }
     table.finish(elsewhere);
     backup
+}
+
+/// `[backup.s3]`
+fn s3(mut table: Table<'_>, places: &Places) -> S3 {
+    table.need("endpoint", "`endpoint = \"https://s3.example.com\"`");
+    table.need("bucket", "`bucket = \"backups\"`");
+    table.need("credentials", "`credentials = \"~/.aws/credentials\"`, the file with the account's key");
+    let s3 = S3 {
+        endpoint: table.parsed("endpoint"),
+        bucket: table.parsed("bucket"),
+        region: table.parsed("region"),
+        prefix: table.parsed("prefix"),
+        credentials: table.value("credentials").and_then(|value| ssh::paths(&value, places).into_iter().next()),
+    };
+    table.finish(elsewhere);
+    s3
 }
 
 /// `[override.*]`

@@ -9,6 +9,7 @@ mod kubelet;
 mod labels;
 mod pki;
 pub mod renew;
+mod schedule;
 mod static_pods;
 pub mod upgrade;
 
@@ -24,6 +25,7 @@ pub fn reads(action: Action) -> Vec<Read> {
         Action::EtcdMember => etcd_member::reads(),
         Action::StaticPods => static_pods::reads(),
         Action::KubeletConfig => kubelet::reads(),
+        Action::BackupSchedule => schedule::reads(),
         _ => Vec::new(),
     }
 }
@@ -37,6 +39,7 @@ pub fn judge(action: Action, context: &Context<'_>) -> Verdict {
         Action::StaticPods => static_pods::judge(context),
         Action::KubeletConfig => kubelet::judge(context),
         Action::NodeLabels => labels::judge(context),
+        Action::BackupSchedule => schedule::judge(context),
         // Those of the cluster's chain are judged by `judge_cluster`.
         Action::ClusterIdentity
         | Action::ClusterConfig

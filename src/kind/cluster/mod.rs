@@ -40,7 +40,8 @@ pub fn judge_cluster(step: &Step, spec: &ClusterSpec, cluster: &Cluster, changes
         | Action::KubeadmJoin
         | Action::StaticPods
         | Action::KubeletConfig
-        | Action::NodeLabels => Verdict::Satisfied,
+        | Action::NodeLabels
+        | Action::BackupSchedule => Verdict::Satisfied,
     }
 }
 

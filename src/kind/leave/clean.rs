@@ -4,7 +4,7 @@ use super::rules;
 use crate::{
     kind::write,
     model::cluster::{ClusterSpec, NetworkKind},
-    render::{containerd, crictl, endpoint, identity, packages},
+    render::{containerd, crictl, endpoint, identity, packages, schedule},
     shell::{quote, words},
 };
 
@@ -17,6 +17,8 @@ const OWN: &[&str] = &[
     crate::render::etcd::START_PATH,
     "/opt/kbootstrap",
     endpoint::UNIT_PATH,
+    schedule::SERVICE_PATH,
+    schedule::TIMER_PATH,
     "/etc/sysctl.d/99-zz-kbootstrap.conf",
     "/etc/sysctl.d/10-kbootstrap.conf",
     "/etc/modules-load.d/kbootstrap.conf",
@@ -98,7 +100,8 @@ pub fn script(spec: &ClusterSpec, purge: bool) -> String {
     let mut script = format!(
         r#"kb_work=$(mktemp -d)
 trap 'rm -rf "$kb_work"' EXIT
-systemctl -q disable --now {unit} 2> /dev/null || :
+systemctl -q disable --now {unit} {timer} 2> /dev/null || :
+systemctl stop {backup} 2> /dev/null || :
 for kb_link in {links}; do
   if ip link show dev "$kb_link" > /dev/null 2>&1; then ip link delete dev "$kb_link"; fi
 done
@@ -122,6 +125,8 @@ rm -f {stamps}/kubelet.service {stamps}/{unit}
 rmdir /etc/kubernetes 2> /dev/null || :
 "#,
         unit = endpoint::UNIT,
+        timer = schedule::TIMER,
+        backup = schedule::SERVICE,
         links = words(LINKS),
         routes = routes(spec),
         rules = rules::removing(),

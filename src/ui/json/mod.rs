@@ -11,7 +11,7 @@ pub mod playbook;
 mod report;
 mod status;
 
-pub use backup::{backup, backups};
+pub use backup::{backup, backup_schedule, backups, fetched};
 pub use certificates::certificates;
 pub use etcd::etcd_members;
 pub use kubeconfig::kubeconfig;

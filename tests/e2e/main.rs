@@ -13,6 +13,7 @@ mod nodes;
 mod outages;
 mod refusals;
 mod restore;
+mod schedule;
 mod secrets;
 mod unknown;
 mod upgrade;

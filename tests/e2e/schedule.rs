@@ -162,7 +162,7 @@ impl Scheduled {
     }
 
     fn is_well(&self) {
-        until("backups are well", Duration::from_secs(120), || {
+        until("backups are well", Duration::from_secs(240), || {
             let status = self.lab.kbootstrap(&["status", &self.inventory]);
             status.ok() && status.stdout.contains("backups: the last good one is ")
         });

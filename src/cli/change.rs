@@ -97,8 +97,12 @@ impl Change<'_> {
         // Locked first, then looked at again: what another run did meanwhile must be seen, and locked where it adds to it.
         let mut locks = Locks::default();
         while taking.take(&survey, &mut locks).await? {
+            let was_at_work = is_at_work(&survey);
             wait_for_found(&survey, self.output).await?;
             survey = look(survey.connections, true).await?;
+            if was_at_work {
+                survey = self.come_up(survey, &look).await?;
+            }
             self.can_begin(&survey)?;
             if !survey.plan.has_changes() {
                 return self.nothing_to_do(&survey, before, after).await;
@@ -161,6 +165,27 @@ impl Change<'_> {
             survey = look(survey.connections, true).await?;
         }
         Ok(survey)
+    }
+
+    /// What a run that died left at work has ended a moment ago, and may have restarted a member of etcd or an API server last:
+    /// what stands in the way then is looked at again for a minute.
+    async fn come_up(
+        &self,
+        mut survey: Survey,
+        look: &impl AsyncFn(Connections, bool) -> Result<Survey, Failure>,
+    ) -> Result<Survey, Failure> {
+        let end = Instant::now() + STARTING;
+        let mut said = false;
+        loop {
+            let reason = survey.plan.refusals().next().map(|(_, _, refusal)| refusal.reason.clone());
+            let Some(reason) = reason.filter(|_| Instant::now() < end) else { return Ok(survey) };
+            if !said {
+                self.output.say(&format!("something may still be coming up; looking again for a minute: {reason}"));
+                said = true;
+            }
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            survey = look(survey.connections, true).await?;
+        }
     }
 
     /// The plan as data, and whether it could be run.

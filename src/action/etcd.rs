@@ -26,9 +26,20 @@ pub(super) async fn ask(session: &Session, node: &NodeName) -> Result<Etcd, Stri
 
 /// Calls a member by its gateway on loopback; gives its answer.
 pub(super) async fn call(session: &Session, node: &NodeName, path: &str, request: &str) -> Result<String, String> {
+    call_through(session, node, path, request, "").await
+}
+
+/// The same, the answer going through a filter (`| sed …`) on the node. A failed call may then look like an empty answer.
+pub(super) async fn call_through(
+    session: &Session,
+    node: &NodeName,
+    path: &str,
+    request: &str,
+    filter: &str,
+) -> Result<String, String> {
     let script = format!(
         "{credentials}\ncurl -q -sS --fail-with-body --noproxy '*' --max-time 10 --cacert \"$kb_etcd_ca\" \
-         --cert \"$kb_etcd_cert\" --key \"$kb_etcd_key\" -d {request} https://127.0.0.1:{port}{path}",
+         --cert \"$kb_etcd_cert\" --key \"$kb_etcd_key\" -d {request} https://127.0.0.1:{port}{path}{filter}",
         credentials = EtcdLayout::credentials(),
         request = quote(request),
         port = EtcdLayout::CLIENT_PORT,

@@ -27,7 +27,7 @@ pub struct LateContent {
 }
 
 impl LateContent {
-    fn new(name: impl Into<String>, content: &str) -> Self {
+    pub(super) fn new(name: impl Into<String>, content: &str) -> Self {
         Self { name: name.into(), content: Secret::new(content.as_bytes().to_vec()) }
     }
 }
@@ -67,6 +67,7 @@ impl Actions {
             }
             Late::S3Key => vec![LateContent::new("s3", self.s3_key()?.expose())],
             Late::JoinToken => vec![LateContent::new("token", self.token(leads).await?.expose())],
+            Late::Encryption(keys) => self.encryption(keys).await?,
         })
     }
 

@@ -5,6 +5,7 @@ mod cordon;
 mod coredns;
 mod divert;
 mod drain;
+mod encryption;
 mod error;
 mod etcd;
 mod found;
@@ -16,6 +17,7 @@ mod leave;
 mod probe;
 mod proof;
 mod prove;
+mod secrets;
 mod session;
 mod settle;
 mod token;
@@ -72,6 +74,9 @@ pub struct Actions {
     setup: Setup,
     session: Session,
     genesis: OnceCell<Genesis>,
+    /// The file of keys that joining control planes get, and the files of a change of keys.
+    keys: OnceCell<Secret<String>>,
+    key_steps: OnceCell<Vec<LateContent>>,
     token: Mutex<Option<Fresh>>,
     /// Whether the leader holds the authorities and the identity on disk.
     founded: watch::Sender<bool>,
@@ -97,6 +102,8 @@ impl Actions {
             session: Session::new(Link::new(connector, setup.routes.clone()), conf),
             setup,
             genesis: OnceCell::new(),
+            keys: OnceCell::new(),
+            key_steps: OnceCell::new(),
             token: Mutex::new(None),
             founded: watch::Sender::new(lives),
             api: watch::Sender::new(lives),
@@ -155,6 +162,7 @@ impl Actions {
             }
             ClusterOp::SpreadCoredns => coredns::spread(&self.session, until).await,
             ClusterOp::DeleteTokens => self.delete_tokens().await,
+            ClusterOp::RewriteSecrets => secrets::rewrite(&self.session, until).await,
             ClusterOp::Prove { nodes, control_planes, members, probe } => {
                 let expected = Expected { nodes, control_planes, members: *members };
                 prove::prove(&self.session, expected, probe.as_deref(), until).await

@@ -250,6 +250,7 @@ mod tests {
             taken: "2026-11-21T19:00:00Z".into(),
             program: "0".into(),
             control_planes: Vec::new(),
+            keys: Vec::new(),
             etcd: Snapshot::default(),
             parts: parts.collect(),
         };
@@ -299,6 +300,7 @@ mod tests {
             taken: String::new(),
             program: String::new(),
             control_planes: Vec::new(),
+            keys: Vec::new(),
             etcd: Snapshot::default(),
             parts: vec![part],
         };

@@ -36,6 +36,8 @@ pub struct Taken<'a> {
     pub name: String,
     pub recipients: &'a [AgeRecipient],
     pub control_planes: Vec<Machine>,
+    /// Names of the keys that Secrets may be encrypted with.
+    pub keys: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -69,6 +71,7 @@ pub async fn take(
             taken: taken.at.clone(),
             program: env!("CARGO_PKG_VERSION").to_owned(),
             control_planes: taken.control_planes.clone(),
+            keys: taken.keys.clone(),
             etcd: prepared.snapshot,
             parts: prepared.parts,
         };
@@ -143,6 +146,7 @@ mod tests {
             name: "20261121-190000-abcd".into(),
             recipients: &[],
             control_planes: Vec::new(),
+            keys: Vec::new(),
         };
         for script in [prepare(&taken), fetch(&taken, "etcd.db", 8 << 20)] {
             let checked = std::process::Command::new("/bin/sh").args(["-n", "-c", &wrap(&script)]).status();

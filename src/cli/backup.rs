@@ -155,6 +155,7 @@ impl Take {
                 .control_planes()
                 .map(|node| Machine { name: node.name.to_string(), address: node.address.to_string() })
                 .collect(),
+            keys: seen.facts(&node.name).map(|facts| facts.kubernetes.keys()).unwrap_or_default(),
         };
         let bar = ui::bytes(output.format() == Format::Human && !output.is_quiet());
         let told = |here, all| bar.show(here, all);

@@ -25,6 +25,7 @@ mod report;
 mod reset;
 mod restore;
 mod runs;
+mod secrets;
 mod status;
 mod survey;
 mod up;
@@ -110,6 +111,7 @@ pub enum Command {
     Restore(restore::Restore),
     Etcd(etcd::Etcd),
     Certs(certs::Certs),
+    Secrets(secrets::Secrets),
     Kubeconfig(kubeconfig::Kubeconfig),
     Runs(history::Runs),
     Report(report::Report),
@@ -131,6 +133,7 @@ impl Command {
             Self::Restore(restore) => talking(restore.run(output)),
             Self::Etcd(etcd) => talking(etcd.run(output)),
             Self::Certs(certs) => talking(certs.run(output)),
+            Self::Secrets(secrets) => talking(secrets.run(output)),
             Self::Kubeconfig(kubeconfig) => talking(kubeconfig.run(output)),
             Self::Runs(runs) => runs.run(output),
             Self::Report(report) => report.run(output),

@@ -113,6 +113,13 @@ impl Restore {
             ))
             .hint("restore into the version of the backup, then upgrade"));
         }
+        if !archive.keys.is_empty() && spec.encryption.is_none() {
+            return Err(refused(format!(
+                "the backup has Secrets encrypted with {}, and the inventory has no [encryption]",
+                archive.keys.join(", ")
+            ))
+            .hint("API servers without the key could not read them; write [encryption] provider = \"secretbox\" into the inventory"));
+        }
         let left = restore::not_destroyed(spec, archive, &self.destroyed);
         if !left.is_empty() {
             let names: Vec<String> =

@@ -38,6 +38,7 @@ pub fn parse(texts: &Texts, listing: &Listing) -> Result<Kubernetes, FactError> 
         restoring: listing.has(&format!("{RESTORE}/etcd.db")),
         etcd: None,
         readyz: None,
+        encryption: None,
     })
 }
 

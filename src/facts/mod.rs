@@ -12,6 +12,7 @@ pub mod clock;
 pub mod commands;
 pub mod control_plane;
 pub mod disks;
+pub mod encryption;
 pub mod error;
 pub mod files;
 pub mod hardware;

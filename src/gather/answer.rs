@@ -10,7 +10,7 @@ use super::{
 use crate::{
     facts::{
         clock::{self, Reading},
-        commands, control_plane, disks,
+        commands, control_plane, disks, encryption,
         error::FactError,
         files, hardware, identity, kubernetes, links,
         listing::{self, Listing},
@@ -50,7 +50,12 @@ pub fn parse(stdout: &[u8], nonce: &str, ask: &Ask) -> Result<Answer, FactError>
         disks: disks::parse(sections.need(disks::NAME)?)?,
         links: links::parse(sections.need(links::NAME)?)?,
         ports: ports::parse(sections.need(ports::NAME)?)?,
-        kubernetes: Kubernetes { etcd, readyz, ..kubernetes::parse(&texts, &listing)? },
+        kubernetes: Kubernetes {
+            etcd,
+            readyz,
+            encryption: encryption::parse(sections.get(encryption::NAME))?,
+            ..kubernetes::parse(&texts, &listing)?
+        },
         runs: runs::parse(&texts, sections.get(runs::NAME), &units)?,
     };
     let seen = Seen {

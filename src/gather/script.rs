@@ -6,8 +6,8 @@
 use super::ask::Ask;
 use crate::{
     facts::{
-        clock, commands, control_plane, disks, files, hardware, identity, kubernetes, links, listing, modules, os,
-        packages, ports, runs,
+        clock, commands, control_plane, disks, encryption, files, hardware, identity, kubernetes, links, listing,
+        modules, os, packages, ports, runs,
         section::{self, END},
         sysctls, texts, units,
     },
@@ -71,6 +71,7 @@ fn reads(ask: &Ask) -> String {
         texts::command(texts),
         os::command(),
         listing::command(),
+        encryption::command(),
         runs::command(),
         disks::command(),
         links::command(),

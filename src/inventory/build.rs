@@ -58,6 +58,7 @@ pub fn cluster(raw: raw::Inventory) -> Option<ClusterSpec> {
         true => EtcdLayout::Service,
         false => EtcdLayout::Stacked,
     });
+    spec.encryption = raw.encryption.provider.map(|provider| provider.value);
     let raw::Overrides { cluster, kubelet, kube_proxy, containerd } = raw.overrides;
     spec.overrides = Overrides { cluster, kubelet, kube_proxy, containerd };
     Some(spec)

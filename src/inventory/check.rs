@@ -1,5 +1,6 @@
 //! Values compared with each other.
 
+mod encryption;
 mod endpoint;
 mod networks;
 mod nodes;
@@ -15,5 +16,6 @@ pub fn all(document: &Document<'_>, raw: &Inventory, count: Count) {
     nodes::check(document, raw, count);
     networks::check(document, raw);
     endpoint::check(document, raw);
+    encryption::check(document, raw);
     ssh::check(document, raw);
 }

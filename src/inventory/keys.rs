@@ -84,6 +84,7 @@ pub const KEYS: &[Key] = &[
     key("backup.s3.region", Live, "us-east-1", "region of the bucket"),
     key("backup.s3.prefix", Live, "none", "what names of objects begin with; NODE/ARCHIVE follows"),
     key("backup.s3.credentials", Live, "none", "file with the account's key, as AWS' tools write it"),
+    key("encryption.provider", Rolling, "none", "secretbox: Secrets are encrypted in etcd; once on, it stays on"),
     key("override.cluster", Rolling, "none", "merged into kubeadm's ClusterConfiguration"),
     key("override.kubelet", Rolling, "none", "merged into KubeletConfiguration"),
     key("override.kube-proxy", Rolling, "none", "merged into KubeProxyConfiguration"),

@@ -94,7 +94,7 @@ mod tests {
     /// A key that is read and not listed would have no class: a change of it would be silently without effect.
     #[test]
     fn every_key_that_is_read_is_listed() {
-        let tables = "[cluster.endpoint]\nkind = \"external\"\n[ssh]\n[repository]\n[runtime]\n[network]\n[time]\n[etcd]\n[backup.s3]\nregion = \"x\"\n[override]\n[[node]]\nssh = {}\n";
+        let tables = "[cluster.endpoint]\nkind = \"external\"\n[ssh]\n[repository]\n[runtime]\n[network]\n[time]\n[etcd]\n[backup.s3]\nregion = \"x\"\n[encryption]\n[override]\n[[node]]\nssh = {}\n";
         let document = Document::parse(tables);
         read::inventory(&document, &Places::default());
         let asked = document.asked();

@@ -12,6 +12,7 @@ use crate::diag::toml::At;
 use crate::model::access::{SudoMode, UserName};
 use crate::model::backup::{AgeRecipient, Calendar};
 use crate::model::cluster::{EndpointKind, Mtu, NetworkKind, Role};
+use crate::model::encryption::EncryptionProvider;
 use crate::model::etcd::EtcdLayout;
 use crate::model::image::ImageRepository;
 use crate::model::label::{LabelKey, LabelValue, Taint};
@@ -34,6 +35,7 @@ pub struct Inventory {
     pub time: Time,
     pub backup: Backup,
     pub etcd: Etcd,
+    pub encryption: Encryption,
     pub overrides: Overrides,
     pub nodes: Vec<Node>,
     /// `~/.ssh/known_hosts`, absent where the operator has no home folder.
@@ -127,6 +129,12 @@ pub struct S3 {
 #[derive(Debug, Default)]
 pub struct Etcd {
     pub layout: Option<At<EtcdLayout>>,
+}
+
+/// `[encryption]`
+#[derive(Debug, Default)]
+pub struct Encryption {
+    pub provider: Option<At<EncryptionProvider>>,
 }
 
 /// `[override.*]`

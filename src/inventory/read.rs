@@ -46,6 +46,9 @@ pub fn inventory(document: &Document<'_>, places: &Places) -> Inventory {
     if let Some(table) = root.table("backup") {
         raw.backup = tables::backup(table, places);
     }
+    if let Some(table) = root.table("encryption") {
+        raw.encryption = tables::encryption(table);
+    }
     if let Some(table) = root.table("override") {
         raw.overrides = tables::overrides(table);
     }

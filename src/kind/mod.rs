@@ -31,7 +31,7 @@ pub mod testing;
 mod time;
 mod write;
 
-pub use action::{ETCD_LEAVE, renew, upgrade};
+pub use action::{ETCD_LEAVE, encryption, renew, upgrade};
 pub use cluster::{config::wanted_etcd_image, judge_cluster, spread_coredns, wanted_objects};
 pub use context::Context;
 

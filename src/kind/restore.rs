@@ -10,7 +10,7 @@ use super::{
     op, write,
 };
 use crate::{
-    model::{backup::Part, cluster::ClusterSpec, etcd::EtcdLayout, op::Op},
+    model::{backup::Part, cluster::ClusterSpec, encryption, etcd::EtcdLayout, op::Op},
     pki::SharedPath,
     render::{etcd, identity, images, static_pods::Component},
     shell::{quote, words},
@@ -50,10 +50,12 @@ chmod 755 /etc/kubernetes {pki} {pki}/etcd
 for kb_file in {files}; do
   cp -p "{INCOMING}{pki}/$kb_file" "{pki}/$kb_file"
 done
+if [ -d {INCOMING}{keys} ]; then rm -rf {keys}; cp -rp {INCOMING}{keys} {keys}; fi
 cp -p {INCOMING}/{identity} /{identity}
 rm -rf {INCOMING}/files.tar {INCOMING}/etc {INCOMING}/var {FOLDER}
 mv -T {INCOMING} {FOLDER}"#,
         pki = SharedPath::FOLDER,
+        keys = encryption::FOLDER,
         files = words(SharedPath::ALL.map(SharedPath::as_str)),
         identity = identity::PATH.trim_start_matches('/'),
     ));

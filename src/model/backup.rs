@@ -144,6 +144,9 @@ pub struct Manifest {
     /// The control planes of that time; absent in archives of program versions that did not tell.
     #[serde(default)]
     pub control_planes: Vec<Machine>,
+    /// Names of the keys that Secrets in it may be encrypted with; none where they are plain.
+    #[serde(default)]
+    pub keys: Vec<String>,
     /// What etcd says of its snapshot.
     pub etcd: Snapshot,
     pub parts: Vec<Part>,

@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::backup::{AgeRecipient, Schedule};
+use super::encryption::EncryptionProvider;
 use super::etcd::EtcdLayout;
 use super::image::ImageRepository;
 use super::invalid::Invalid;
@@ -56,6 +57,8 @@ pub struct ClusterSpec {
     pub time: TimeSpec,
     /// Backups.
     pub backup: BackupSpec,
+    /// How Secrets are encrypted at rest; absent where they are not. Never turned off again.
+    pub encryption: Option<EncryptionProvider>,
     /// What users merge into rendered configuration.
     pub overrides: Overrides,
     /// How members of etcd run: as the inventory says, else by the number of control planes. Fixed at init; of a living
@@ -89,6 +92,7 @@ impl ClusterSpec {
             repository: RepositorySpec::default(),
             time: TimeSpec::default(),
             backup: BackupSpec::default(),
+            encryption: None,
             overrides: Overrides::default(),
             etcd: EtcdLayout::Stacked,
             etcd_given: None,

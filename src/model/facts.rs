@@ -117,6 +117,30 @@ pub struct Kubernetes {
     pub etcd: Option<Etcd>,
     /// HTTP status of `https://127.0.0.1:6443/readyz`; absent where nothing answers.
     pub readyz: Option<u16>,
+    /// Encryption of Secrets at rest; absent where the machine has no trace of it.
+    pub encryption: Option<Encryption>,
+}
+
+/// What a control plane has for encrypting Secrets: names and digests, never a key.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Encryption {
+    /// The file of keys; absent where it is not there.
+    pub file: Option<EncryptionFile>,
+    /// Whether the API server's manifest names that file.
+    pub flag: bool,
+    /// Whether Secrets of before encryption may still be plain ([`PENDING`](super::encryption::PENDING)).
+    pub pending: bool,
+}
+
+/// The file of keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct EncryptionFile {
+    /// Names of keys, and `identity`, in their order; whatever is otherwise in a file of somebody else's is not told.
+    pub providers: Vec<String>,
+    /// SHA-256 of all of it, hex.
+    pub sha256: String,
+    /// Permission bits and owner: `600 root:root`.
+    pub mode: String,
 }
 
 impl Kubernetes {
@@ -129,6 +153,13 @@ impl Kubernetes {
     /// Whether anything of a cluster is here that goes when the machine leaves it.
     pub fn has_anything(&self) -> bool {
         self.has_state() || self.etcd_service
+    }
+
+    /// Names of the keys that Secrets may be encrypted with here.
+    pub fn keys(&self) -> Vec<String> {
+        let file = self.encryption.as_ref().and_then(|encryption| encryption.file.as_ref());
+        let providers = file.map(|file| file.providers.clone()).unwrap_or_default();
+        providers.into_iter().filter(|provider| provider != "identity").collect()
     }
 }
 

@@ -4,6 +4,7 @@ pub mod access;
 pub mod backup;
 pub mod cluster;
 pub mod drain;
+pub mod encryption;
 pub mod etcd;
 pub mod event;
 pub mod facts;

@@ -45,6 +45,20 @@ pub enum Late {
     JoinToken,
     /// The key of the S3 account that backups are sent to: `s3` (its id and its secret, a line each).
     S3Key,
+    /// The keys that Secrets are encrypted with.
+    Encryption(Keys),
+}
+
+/// Files with keys for Secrets, under `encryption/`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keys {
+    /// `config.yaml`: what the control planes have; made where a cluster is formed and none has any.
+    Present,
+    /// `second.yaml`, `first.yaml`: the way to the first key of a cluster that lives.
+    First,
+    /// `before.yaml`, `second.yaml`, `first.yaml`, `only.yaml`: the way from the present key to the next one.
+    Next,
 }
 
 /// Calls of the Kubernetes API. Objects are changed by server-side apply or patch, never by replacing a typed read.
@@ -78,6 +92,9 @@ pub enum ClusterOp {
     SpreadCoredns,
     /// Remove bootstrap tokens that a run of ours made.
     DeleteTokens,
+    /// Write every Secret anew, so that the key that writes now has encrypted it, and see by etcd that it is so. That key must
+    /// be the same on all control planes.
+    RewriteSecrets,
     /// Wait until every named condition holds; fails with those that do not. With `probe` (an image), pods are started
     /// that ask DNS and connect across nodes, and are removed after. etcd shall have so many `members`.
     Prove { nodes: Vec<NodeName>, control_planes: Vec<NodeName>, members: usize, probe: Option<String> },

@@ -115,6 +115,20 @@ pub enum Gate {
     Rolled(NodeName),
     /// The roll is done with all workers of this batch. Opened by several items, too.
     Batch(usize),
+    /// Every control plane is through this part of a change of the keys of Secrets. Opened by several items, too.
+    Keys(KeysGate),
+}
+
+/// Parts of a change of the keys that Secrets are encrypted with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeysGate {
+    /// Who joins later gets the flags.
+    Configured,
+    Readable,
+    Kept,
+    Writing,
+    Rewritten,
 }
 
 impl fmt::Display for Gate {
@@ -130,6 +144,13 @@ impl fmt::Display for Gate {
             Gate::Served(node) => write!(f, "the API server of {node}"),
             Gate::Rolled(node) => write!(f, "the roll of {node}"),
             Gate::Batch(batch) => write!(f, "workers of batch {}", batch + 1),
+            Gate::Keys(part) => f.write_str(match part {
+                KeysGate::Configured => "kubeadm's configuration",
+                KeysGate::Readable => "every API server to read what the new key writes",
+                KeysGate::Kept => "a backup with the new key on every control plane",
+                KeysGate::Writing => "every API server to write with the new key",
+                KeysGate::Rewritten => "every Secret to be written anew",
+            }),
         }
     }
 }

@@ -283,6 +283,8 @@ pub enum Probe {
 pub enum Action {
     /// Shared authorities on the leading control plane.
     Pki,
+    /// The file of keys that Secrets are encrypted with.
+    Encryption,
     /// A member of etcd as a service, where the cluster has it so.
     EtcdMember,
     /// On the leading control plane: the whole of init, and the late phases that an init which died lacks.

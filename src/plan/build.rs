@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::layout;
+use super::{encryption, layout};
 use crate::{
     kind::{self, Context},
     model::{
@@ -12,7 +12,7 @@ use crate::{
         name::NodeName,
         node::NodeSpec,
         observe::Observation,
-        op::Late,
+        op::{Keys, Late},
         plan::{Chain, Gate, Item, Notice, Owner, Plan, Verdict},
         step::{Action, Probe, Step, StepId, StepKind},
     },
@@ -87,8 +87,12 @@ pub fn build(input: &Input) -> Plan {
             Chain { owner: Owner::Node(node.name.clone()), items }
         })
         .collect();
-    chains.push(Chain { owner: Owner::Cluster, items: cluster_items(input, &chains) });
+    let turning_on = encryption::turn_on(input, &facts, &mut chains);
+    let mut items = cluster_items(input, &chains);
+    turning_on.extend(input.cluster_steps, &mut items);
+    chains.push(Chain { owner: Owner::Cluster, items });
     let mut plan = Plan { chains, notices: notices(input), max_failed: 0 };
+    plan.notices.extend(encryption::notice(input, &facts));
     gate(&mut plan, input, &leader);
     plan
 }
@@ -313,12 +317,12 @@ fn kinds<'a>(input: &'a Input) -> BTreeMap<StepId, &'a StepKind> {
 
 /// Whether an item puts the authorities or the identity on the leader's disk.
 fn founds(item: &Item) -> bool {
-    uses(item, &[Late::SharedPki, Late::Identity])
+    uses(item, &[Late::SharedPki, Late::Identity, Late::Encryption(Keys::Present)])
 }
 
 /// Whether an item needs what the leader must hold first.
 fn needs_founding(item: &Item) -> bool {
-    uses(item, &[Late::SharedPki, Late::Identity, Late::ClusterCa, Late::EtcdMember])
+    uses(item, &[Late::SharedPki, Late::Identity, Late::ClusterCa, Late::EtcdMember, Late::Encryption(Keys::Present)])
 }
 
 fn uses(item: &Item, lates: &[Late]) -> bool {

@@ -3,6 +3,7 @@
 mod away;
 mod build;
 pub mod defrag;
+pub mod encryption;
 pub mod expand;
 pub mod layout;
 pub mod remove;

@@ -153,7 +153,7 @@ fn etcd(context: &Context<'_>, lives: bool) -> Verdict {
 }
 
 /// A node's items, or why there are none.
-fn with_context(input: &Input, name: &NodeName, items: impl FnOnce(&Context<'_>) -> Vec<Item>) -> Vec<Item> {
+pub(super) fn with_context(input: &Input, name: &NodeName, items: impl FnOnce(&Context<'_>) -> Vec<Item>) -> Vec<Item> {
     let seen = match input.observations.get(name) {
         Some(Observation::Seen(seen)) => seen,
         Some(Observation::Unknown { error, .. }) => {

@@ -158,6 +158,7 @@ mod tests {
             taken: "2026-11-21T19:00:00Z".into(),
             program: String::new(),
             control_planes: machines.iter().map(machine).collect(),
+            keys: Vec::new(),
             etcd: Snapshot::default(),
             parts: Vec::new(),
         }

@@ -55,9 +55,10 @@ const ASSERTS: [(&str, Assert); 11] = [
     ("foreign-state", Assert::ForeignState),
 ];
 
-const ACTIONS: [(&str, Action); 14] = [
+const ACTIONS: [(&str, Action); 15] = [
     ("pki", Action::Pki),
     ("etcd-member", Action::EtcdMember),
+    ("encryption", Action::Encryption),
     ("kubeadm-init", Action::KubeadmInit),
     ("kubeadm-join", Action::KubeadmJoin),
     ("static-pods", Action::StaticPods),

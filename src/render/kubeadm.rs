@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::{extra_args, merge::merge, taints, yaml};
 use crate::model::cluster::{API_SERVER_PORT, ClusterSpec, EndpointKind, NodeMask};
+use crate::model::encryption;
 use crate::model::etcd::EtcdLayout;
 use crate::model::net::{Family, HasFamily};
 use crate::model::node::NodeSpec;
@@ -130,7 +131,13 @@ pub fn cluster(spec: &ClusterSpec) -> Value {
         // What a user says of it there is for our unit; kubeadm refuses both at once.
         config["etcd"] = external_etcd(spec);
     }
-    add_args(&mut config, "apiServer", &[("shutdown-delay-duration", SHUTDOWN_DELAY.to_owned())]);
+    let mut api_server = vec![("shutdown-delay-duration", SHUTDOWN_DELAY.to_owned())];
+    if spec.encryption.is_some() {
+        // No volume: the file lies among the authorities, a folder that API servers see already.
+        api_server
+            .extend([(encryption::FLAG, encryption::PATH.to_owned()), (encryption::RELOAD_FLAG, "true".to_owned())]);
+    }
+    add_args(&mut config, "apiServer", &api_server);
     add_args(&mut config, "controllerManager", &controller_manager_args(spec));
     extra_args::convert(&mut config, api);
     config

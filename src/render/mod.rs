@@ -2,10 +2,12 @@
 //!
 //! Everything here is a pure function of the wanted cluster and one of its nodes. Structured configuration is built as
 //! values and written by a serializer, so no name or address of an inventory ever becomes syntax; what users merge into
-//! it comes last. Nothing secret is rendered: a token is [`kubeadm::TOKEN`], replaced on the node.
+//! it comes last. Nothing secret is rendered for a plan: a token is [`kubeadm::TOKEN`], replaced on the node; and the file
+//! of [`encryption`]'s keys is made in a run.
 
 pub mod containerd;
 pub mod crictl;
+pub mod encryption;
 pub mod endpoint;
 pub mod etcd;
 pub mod hosts;

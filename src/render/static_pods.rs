@@ -223,6 +223,21 @@ mod tests {
     }
 
     #[test]
+    fn encryption_is_two_flags_of_the_api_server() {
+        for version in ["1.30.14", "1.31.13"] {
+            let plain = sample::of_version(version);
+            let mut spec = plain.clone();
+            spec.encryption = Some(crate::model::encryption::EncryptionProvider::Secretbox);
+            let of_server = |spec: &ClusterSpec| flags(spec, &spec.nodes[0], Component::ApiServer);
+            let (mut with, without) = (of_server(&spec), of_server(&plain));
+            with.retain(|flag, _| !without.contains_key(flag));
+            let path = "/etc/kubernetes/pki/encryption/config.yaml".to_owned();
+            let reload = "encryption-provider-config-automatic-reload";
+            assert_eq!(with, of([("encryption-provider-config", path), (reload, "true".to_owned())]));
+        }
+    }
+
+    #[test]
     fn a_users_flag_comes_last() {
         let mut spec = sample::cluster();
         let table = json!({"apiServer": {"extraArgs": {"v": 4, "authorization-mode": "Node"}}});

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::Paint;
 use crate::model::{
-    op::Late,
+    op::{Keys, Late},
     plan::{Item, Owner, Plan, Verdict},
 };
 
@@ -104,17 +104,23 @@ fn late_name(late: Late) -> &'static str {
         Late::EtcdMember => "the certificate of its member of etcd",
         Late::JoinToken => "the join token",
         Late::S3Key => "the key of the S3 account",
+        Late::Encryption(Keys::Present) => "the keys of Secrets",
+        Late::Encryption(Keys::First | Keys::Next) => "the new key",
     }
 }
 
 /// Where a late input comes from: a step of this plan, or the living cluster.
 fn known_after(late: Late, item: &Item, plan: &Plan) -> String {
     let name = late_name(late);
+    if let Late::Encryption(Keys::First | Keys::Next) = late {
+        return format!("{name}: made in the run, unless a control plane has it already");
+    }
     let maker = match late {
         Late::SharedPki | Late::ClusterCa | Late::EtcdMember => "endpoint.pki",
         Late::Identity => "endpoint.identity",
         Late::JoinToken => "kubernetes.init",
         Late::S3Key => return format!("{name}: read on this machine in the run"),
+        Late::Encryption(_) => "endpoint.encryption",
     };
     let made = plan.items().find(|(_, other)| other.step.as_str() == maker && other.verdict.is_change());
     match made {

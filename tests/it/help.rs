@@ -17,6 +17,7 @@ fn help() {
         "restore",
         "etcd",
         "certs",
+        "secrets",
         "kubeconfig",
         "runs",
         "report",
@@ -32,6 +33,7 @@ fn help() {
     for command in ["verify", "ls", "schedule", "fetch"] {
         insta::assert_snapshot!(format!("help_backup_{command}"), run(&["backup", command, "--help"]));
     }
+    insta::assert_snapshot!("help_secrets_rotate-key", run(&["secrets", "rotate-key", "--help"]));
     for command in ["members", "alarms", "defrag"] {
         insta::assert_snapshot!(format!("help_etcd_{command}"), run(&["etcd", command, "--help"]));
     }

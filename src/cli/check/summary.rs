@@ -24,6 +24,9 @@ pub fn of(spec: &ClusterSpec, colour: bool) -> String {
     if spec.image_repository != crate::model::image::ImageRepository::default() {
         lines.push(field("images", spec.image_repository.as_str()));
     }
+    if spec.encryption.is_some() {
+        lines.push(field("secrets", "encrypted in etcd"));
+    }
     if spec.endpoint.kind == EndpointKind::External {
         lines.push(field("", "the endpoint's name must lead to every control plane's port 6443"));
     }

@@ -6,8 +6,11 @@ use crate::diag::toml::{At, Table, Value};
 use crate::inventory::Places;
 use crate::inventory::keys::elsewhere;
 use crate::inventory::owned;
-use crate::inventory::raw::{Backup, Cluster, Endpoint, Etcd, Network, Overrides, Repository, Runtime, S3, Time};
+use crate::inventory::raw::{
+    Backup, Cluster, Encryption, Endpoint, Etcd, Network, Overrides, Repository, Runtime, S3, Time,
+};
 use crate::model::cluster::{EndpointKind, Mtu, NetworkKind, RuntimeKind};
+use crate::model::encryption::EncryptionProvider;
 use crate::model::etcd::EtcdLayout;
 use crate::model::invalid::Invalid;
 use crate::model::net::Cidr;
@@ -181,6 +184,13 @@ fn s3(mut table: Table<'_>, places: &Places) -> S3 {
     };
     table.finish(elsewhere);
     s3
+}
+
+/// `[encryption]`
+pub fn encryption(mut table: Table<'_>) -> Encryption {
+    let encryption = Encryption { provider: table.choice("provider", &[("secretbox", EncryptionProvider::Secretbox)]) };
+    table.finish(elsewhere);
+    encryption
 }
 
 /// `[override.*]`

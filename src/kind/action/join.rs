@@ -3,7 +3,7 @@
 
 use super::{
     super::{op, write},
-    Context, etcd_member, kubeadm, pki,
+    Context, encryption, etcd_member, kubeadm, pki,
 };
 use crate::{
     model::{
@@ -188,7 +188,12 @@ fn ops(context: &Context<'_>) -> Vec<Op> {
         EtcdLayout::Service => etcd_member::before_kubeadm(context),
     };
     let before = format!("{etcd}\n{}\n", kubelet_credentials(context));
-    vec![pki::write_op(), join_op(context, "kubeadm join as control plane", &before), settle_op(context)]
+    let mut ops = vec![pki::write_op()];
+    if context.spec.encryption.is_some() {
+        ops.push(encryption::bring());
+    }
+    ops.extend([join_op(context, "kubeadm join as control plane", &before), settle_op(context)]);
+    ops
 }
 
 /// Waits until every member of etcd votes and is healthy.

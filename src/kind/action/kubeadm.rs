@@ -5,7 +5,7 @@ use super::{
     etcd_member,
 };
 use crate::{
-    model::{etcd::EtcdLayout, op::Op},
+    model::{encryption, etcd::EtcdLayout, op::Op},
     pki::SharedPath,
     render,
     shell::{quote, words},
@@ -61,7 +61,12 @@ pub fn set_aside(what: &str, proof: &str, etcd: Option<EtcdLayout>, keep_pki: bo
             )
         }
     };
-    let kept = if keep_pki { words(SharedPath::ALL.iter().map(|path| path.as_str())) } else { String::new() };
+    let keys = [encryption::PATH, encryption::PENDING].map(|path| path.trim_start_matches(SharedPath::FOLDER));
+    let kept = if keep_pki {
+        words(SharedPath::ALL.iter().map(|path| path.as_str()).chain(keys.map(|path| path.trim_start_matches('/'))))
+    } else {
+        String::new()
+    };
     let script = format!(
         r#"{proof}
 kb_aside={aside}/$(date -u +%Y%m%dT%H%M%SZ)
@@ -76,6 +81,7 @@ if [ -d /etc/kubernetes ]; then
   for kb_file in {kept}; do
     if [ -e "$kb_aside/kubernetes/pki/$kb_file" ]; then
       mkdir -p -m 755 /etc/kubernetes/pki /etc/kubernetes/pki/etcd
+      mkdir -p "/etc/kubernetes/pki/$(dirname "$kb_file")"
       cp -p "$kb_aside/kubernetes/pki/$kb_file" "/etc/kubernetes/pki/$kb_file"
     fi
   done
@@ -127,6 +133,7 @@ mod tests {
         }
         write("etc/kubernetes/pki/apiserver.crt");
         write("etc/kubernetes/pki/etcd/ca.key");
+        write("etc/kubernetes/pki/encryption/config.yaml");
         write("var/lib/etcd/member/wal/0");
         write("var/lib/kubelet/config.yaml");
         let path = programs(folder.path(), &[("systemctl", ":"), ("crictl", "echo \"$*\" >> \"${0%/*}/crictl.log\"")]);
@@ -149,6 +156,7 @@ mod tests {
         for (path, stays) in [
             ("etc/kubernetes/pki/ca.crt", true),
             ("etc/kubernetes/pki/etcd/ca.key", true),
+            ("etc/kubernetes/pki/encryption/config.yaml", true),
             ("etc/kubernetes/pki/apiserver.crt", false),
             ("etc/kubernetes/admin.conf", false),
             ("etc/kubernetes/manifests", false),

@@ -1,5 +1,6 @@
 //! Verbs of ours: when each is due, and the ops that perform it on a node. What needs the API is done elsewhere.
 
+pub mod encryption;
 mod etcd_member;
 mod even;
 mod init;
@@ -34,6 +35,7 @@ pub fn judge(action: Action, context: &Context<'_>) -> Verdict {
     match action {
         Action::Pki => pki::judge(context),
         Action::EtcdMember => etcd_member::judge(context),
+        Action::Encryption => encryption::judge(context),
         Action::KubeadmInit => init::judge(context),
         Action::KubeadmJoin => even::refuse(context, join::judge(context)),
         Action::StaticPods => static_pods::judge(context),

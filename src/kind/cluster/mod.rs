@@ -36,6 +36,7 @@ pub fn judge_cluster(step: &Step, spec: &ClusterSpec, cluster: &Cluster, changes
         Action::Proof => proof::judge(spec, live, changes),
         Action::Pki
         | Action::EtcdMember
+        | Action::Encryption
         | Action::KubeadmInit
         | Action::KubeadmJoin
         | Action::StaticPods

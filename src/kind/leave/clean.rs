@@ -121,7 +121,7 @@ systemctl daemon-reload
 systemctl -q disable kubelet.service 2> /dev/null || :
 kb_held=$(apt-mark showhold {held} 2> /dev/null) || kb_held=
 if [ -n "$kb_held" ]; then apt-mark unhold $kb_held > /dev/null; fi
-rm -f {stamps}/kubelet.service {stamps}/{unit}
+rm -f {stamps}/kubelet.service {stamps}/{unit} {stamps}/encryption
 rmdir /etc/kubernetes 2> /dev/null || :
 "#,
         unit = endpoint::UNIT,

@@ -36,6 +36,13 @@ pub fn items(roll: &Roll, steps: &[Step], context: &Context<'_>, stage: &Stage, 
     for (step, mut item) in fitting.into_iter().zip(judged) {
         match &step.kind {
             StepKind::Packages(wishes) => item.verdict = upgrade::judge_upgrade(wishes, context),
+            StepKind::Action(Action::Encryption) if item.verdict.is_change() => {
+                item.verdict = Verdict::Refused(Refusal {
+                    reason: "the keys of Secrets are to be changed, too, which is not done between two versions"
+                        .to_owned(),
+                    hint: "one after the other: kbootstrap up in the present version, then the new one".to_owned(),
+                });
+            }
             StepKind::Action(Action::KubeadmInit | Action::KubeadmJoin) if item.verdict.is_change() => {
                 item.verdict = Verdict::Refused(Refusal {
                     reason: format!("{} is not wholly in the cluster", context.node.name),

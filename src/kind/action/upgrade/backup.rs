@@ -14,7 +14,12 @@ pub const FOLDER: &str = "/var/lib/kbootstrap/backup";
 /// Takes a snapshot through the member on this node, checks it, and keeps it with `/etc/kubernetes`. It replaces one that
 /// was taken for the same upgrade; the old one stays until the new one is whole.
 pub fn backup(from: KubeVersion, to: KubeVersion, context: &Context<'_>) -> Op {
-    let folder = format!("{FOLDER}/upgrade-{from}-{to}");
+    keep(&format!("upgrade-{from}-{to}"), "", context)
+}
+
+/// The same under this name. `proof` is POSIX text that must succeed on what is in `$kb_new` before it is kept.
+pub fn keep(name: &str, proof: &str, context: &Context<'_>) -> Op {
+    let folder = format!("{FOLDER}/{name}");
     let script = format!(
         r#"umask 077
 kb_new={folder}.new
@@ -23,6 +28,7 @@ mkdir -p {FOLDER} "$kb_new"
 chmod 700 {FOLDER}
 {snapshot}
 tar -C / -czf "$kb_new/kubernetes.tar.gz" --exclude=etc/kubernetes/tmp etc/kubernetes
+{proof}
 sync -f "$kb_new/etcd.db"
 rm -rf {folder}
 mv -T "$kb_new" {folder}"#,

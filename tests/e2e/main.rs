@@ -15,6 +15,7 @@ mod refusals;
 mod restore;
 mod schedule;
 mod secrets;
+mod secrets_at_rest;
 mod unknown;
 mod upgrade;
 mod witness;

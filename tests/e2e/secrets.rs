@@ -29,7 +29,8 @@ fn keys(lab: &Lab, node: &str) -> BTreeSet<String> {
         lab,
         node,
         "find /etc/kubernetes /var/lib/kubelet/pki -name '*.key' -o -name '*.pem' | xargs -r awk '/BEGIN.*PRIVATE/{on=1;next} \
-         /END/{on=0} on'; sed -n 's/.*client-key-data: //p' /etc/kubernetes/*.conf",
+         /END/{on=0} on'; sed -n 's/.*client-key-data: //p' /etc/kubernetes/*.conf; \
+         sed -n 's/^ *secret: //p' /etc/kubernetes/pki/encryption/config.yaml 2> /dev/null",
     );
     text.lines().map(str::trim).filter(|line| line.len() >= 40).map(str::to_owned).collect()
 }
@@ -47,6 +48,7 @@ fn no_secret_is_anywhere_but_where_it_belongs() {
     let inventory = lab.folder().join("sudo-password.toml");
     let text = std::fs::read_to_string(lab.inventory()).expect("an inventory");
     let text = text.replace("user = \"ubuntu\"\n", "user = \"ubuntu\"\nsudo = \"password\"\n");
+    let text = format!("{text}\n[encryption]\nprovider = \"secretbox\"\n");
     std::fs::write(&inventory, text).expect("an inventory is written");
     let inventory = inventory.display().to_string();
     let nodes = lab.nodes();

@@ -84,8 +84,9 @@ kb_count=$(curl -q -s --noproxy '*' --max-time 10 --cacert {ca} --cert {cert} --
 case $kb_count in *'"count":"1"'*) ;; *) echo 'the member of etcd on this node does not answer, or has no quorum' >&2; exit 1 ;; esac
 kb_now=$(date +%s)
 {parts}
-printf '{{"schema":"{SCHEMA}","cluster":"{cluster}","id":"%s","kubernetes":"%s","node":"{node}","taken":"%s","program":"{SERVICE}","control_planes":%s,"etcd":%s,"parts":%s}}\n' \
-  "$kb_id" "$kb_version" "$(date -u -d "@$kb_now" +%Y-%m-%dT%H:%M:%SZ)" {machines} "$(cat "$kb_new/etcd.json")" "$(cat "$kb_new/parts.json")" > "$kb_new/manifest.json"
+kb_keys=$(sed -n 's/^ *- name: \([A-Za-z0-9.-]*\)$/"\1"/p' {keys} 2> /dev/null | paste -s -d , -)
+printf '{{"schema":"{SCHEMA}","cluster":"{cluster}","id":"%s","kubernetes":"%s","node":"{node}","taken":"%s","program":"{SERVICE}","control_planes":%s,"keys":[%s],"etcd":%s,"parts":%s}}\n' \
+  "$kb_id" "$kb_version" "$(date -u -d "@$kb_now" +%Y-%m-%dT%H:%M:%SZ)" {machines} "$kb_keys" "$(cat "$kb_new/etcd.json")" "$(cat "$kb_new/parts.json")" > "$kb_new/manifest.json"
 kb_name={cluster}-$(date -u -d "@$kb_now" +%Y%m%d-%H%M%S){SUFFIX}
 {{
   tar -C "$kb_new" --format=gnu --owner=0 --group=0 --numeric-owner --mode=600 -cf - manifest.json etcd.db files.tar
@@ -117,6 +118,7 @@ done
         parts = snapshot::parts(spec.etcd),
         cluster = spec.name,
         node = node.name,
+        keys = crate::model::encryption::PATH,
         machines = quote(&serde_json::Value::from(machines).to_string()),
         recipients = words(recipients),
         suffix = SUFFIX.replace('.', "\\."),

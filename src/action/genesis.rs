@@ -7,7 +7,7 @@ use super::ActionError;
 use super::found::Found;
 use crate::model::facts::ClusterIdentity;
 use crate::model::name::{ClusterName, NodeName};
-use crate::pki::{Authorities, Authority, PkiError, SharedFile};
+use crate::pki::{Authorities, Authority, PkiError, SharedFile, bundle};
 
 /// Authorities and identity of one cluster, which belong together: the identity holds the authority's digest.
 #[derive(Clone, Debug)]
@@ -48,11 +48,12 @@ impl Genesis {
         now: OffsetDateTime,
     ) -> Result<Self, ActionError> {
         let authorities = Authorities::parse(&found.pki, now).map_err(|error| unfit(node, error.to_string()))?;
-        let ca_sha256 = authorities.ca_sha256().map_err(|error| unfit(node, error.to_string()))?;
+        // While the authority is exchanged for another both are there, and the cluster is still known by the old one.
+        let trusted = bundle(&authorities.kubernetes.certificate).map_err(|why| unfit(node, why))?;
         let identity = known.cloned().or(found.identity).ok_or_else(|| {
             unfit(node, String::from("neither its API nor its disk holds an identity: this program did not form it"))
         })?;
-        if identity.ca_sha256 != ca_sha256 {
+        if trusted.iter().all(|one| one.key_sha256 != identity.ca_sha256) {
             return Err(unfit(node, format!("its ca.crt is not the authority of cluster {}", identity.name)));
         }
         Ok(Self { authorities, identity })

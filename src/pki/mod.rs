@@ -4,6 +4,7 @@
 //! names and usages nor whether a key belongs to its certificate, so [`Authorities::parse`] does.
 
 mod authorities;
+mod bundle;
 mod check;
 mod error;
 mod file;
@@ -13,6 +14,7 @@ mod member;
 mod request;
 
 pub use authorities::{Authorities, Authority, Pair, SigningPair};
+pub use bundle::{Trusted, bundle, bundle_text, is_bundle, trusts_the_same, union};
 pub use check::ca_sha256;
 pub use error::PkiError;
 pub use file::{SharedFile, SharedPath};

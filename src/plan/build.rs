@@ -16,6 +16,7 @@ use crate::{
         plan::{Chain, Gate, Item, Notice, Owner, Plan, Verdict},
         step::{Action, Probe, Step, StepId, StepKind},
     },
+    pki,
 };
 
 /// All that a plan is made from.
@@ -78,7 +79,7 @@ pub fn build(input: &Input) -> Plan {
                         seen,
                         cluster: input.cluster,
                         facts: &facts,
-                        ca_crt,
+                        ca_crt: ca_crt.as_deref(),
                         leader: &leader,
                         identity: identity.as_ref(),
                     },
@@ -167,8 +168,9 @@ fn leader(spec: &ClusterSpec, cluster: &Cluster, facts: &BTreeMap<NodeName, &Fac
 }
 
 /// The cluster's authority, where any control plane has it.
-pub(super) fn known_ca<'a>(spec: &ClusterSpec, facts: &BTreeMap<NodeName, &'a Facts>) -> Option<&'a str> {
-    spec.control_planes().find_map(|node| facts.get(&node.name)?.kubernetes.ca_crt.as_deref())
+/// While it is exchanged for another, both.
+pub(super) fn known_ca(spec: &ClusterSpec, facts: &BTreeMap<NodeName, &Facts>) -> Option<String> {
+    pki::union(spec.control_planes().filter_map(|node| facts.get(&node.name)?.kubernetes.ca_crt.as_deref()))
 }
 
 /// The cluster's identity: the API's word before a control plane's. A prepared worker's is never taken for the cluster's.

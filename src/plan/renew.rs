@@ -164,13 +164,14 @@ pub(super) fn with_context(input: &Input, name: &NodeName, items: impl FnOnce(&C
     let Bearings { leader, identity } = build::bearings(input.spec, input.cluster, input.observations);
     let all = build::facts(input.observations);
     let facts = all.iter().map(|(name, facts)| (name.clone(), (*facts).clone())).collect();
+    let ca_crt = build::known_ca(input.spec, &all);
     items(&Context {
         spec: input.spec,
         node: input.spec.node(name).expect("a node of the inventory"),
         seen,
         cluster: input.cluster,
         facts: &facts,
-        ca_crt: build::known_ca(input.spec, &all),
+        ca_crt: ca_crt.as_deref(),
         leader: &leader,
         identity: identity.as_ref(),
     })

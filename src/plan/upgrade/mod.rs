@@ -171,7 +171,8 @@ impl Roll<'_> {
             identity: self.bearings.identity.as_ref(),
         };
         let seen = build::facts(self.input.base.observations);
-        let context = Context { ca_crt: build::known_ca(self.spec, &seen), ..context };
+        let ca_crt = build::known_ca(self.spec, &seen);
+        let context = Context { ca_crt: ca_crt.as_deref(), ..context };
         let mut items = checks::node(self, name, known);
         items.extend(roll::items(self, steps, &context, &known.stage, versions.from));
         items

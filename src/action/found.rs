@@ -6,6 +6,7 @@ use base64::{Engine, prelude::BASE64_STANDARD};
 use zeroize::Zeroizing;
 
 use super::ActionError;
+use crate::kind::rotate;
 use crate::kube::Link;
 use crate::model::facts::ClusterIdentity;
 use crate::model::name::NodeName;
@@ -24,9 +25,19 @@ pub(super) struct Found {
 
 /// Reads a control plane's shared files and identity in one round trip.
 pub(super) async fn read(link: &Link, node: &NodeName) -> Result<Found, ActionError> {
+    read_from(link, node, SharedPath::FOLDER).await
+}
+
+/// Reads the authorities that a control plane keeps to take the place of the present ones; in the order of
+/// [`SharedPath::ALL`], none where there are none.
+pub(super) async fn read_next(link: &Link, node: &NodeName) -> Result<Vec<SharedFile>, ActionError> {
+    Ok(read_from(link, node, &format!("{}/new", rotate::FOLDER)).await?.pki)
+}
+
+async fn read_from(link: &Link, node: &NodeName, folder: &str) -> Result<Found, ActionError> {
     let what = format!("read the authorities of {node}");
     let limits = Limits::within(Duration::from_secs(15));
-    let output = link.look(node, &script(), limits).await.map_err(|error| ActionError::new(&what, error))?;
+    let output = link.look(node, &script(folder), limits).await.map_err(|error| ActionError::new(&what, error))?;
     let stdout = Zeroizing::new(output.stdout);
     if !output.exit.is_success() {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -36,7 +47,7 @@ pub(super) async fn read(link: &Link, node: &NodeName) -> Result<Found, ActionEr
 }
 
 /// One line for each file that is there: its name, a space, its content in base64.
-fn script() -> Script {
+fn script(folder: &str) -> Script {
     let files = words(SharedPath::ALL.map(SharedPath::as_str));
     Script::new(wrap(&format!(
         "for file in {files}; do\n  \
@@ -45,7 +56,6 @@ fn script() -> Script {
            printf '%s %s\\n' $file \"$text\"\n\
          done\n\
          [ ! -s {IDENTITY} ] || {{ text=$(base64 -w0 {IDENTITY}) && printf 'identity %s\\n' \"$text\"; }}",
-        folder = SharedPath::FOLDER,
     )))
 }
 
@@ -88,7 +98,10 @@ mod tests {
 
     #[test]
     fn the_script_is_one_that_a_shell_reads() {
-        let checked = std::process::Command::new("/bin/sh").args(["-n", "-c", script().expose()]).status().unwrap();
+        let checked = std::process::Command::new("/bin/sh")
+            .args(["-n", "-c", script(SharedPath::FOLDER).expose()])
+            .status()
+            .unwrap();
         assert!(checked.success());
     }
 }

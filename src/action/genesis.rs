@@ -143,5 +143,11 @@ mod tests {
         assert!(Genesis::take(&cp1, found(), Some(&first.identity), now()).is_ok());
         assert!(Genesis::take(&cp1, found(), Some(&other.identity), now()).is_err());
         assert!(Genesis::take(&cp1, found(), None, now()).is_err());
+        // While one is exchanged for the other, whichever signs: the cluster is known by either.
+        let mut files = found();
+        let crt = files.pki.iter_mut().find(|file| file.path == SharedPath::CaCrt).unwrap();
+        let both = format!("{}{}", crt.content.expose(), other.authorities.kubernetes.certificate);
+        crt.content = crate::model::secret::Secret::new(both);
+        assert!(Genesis::take(&cp1, files, Some(&other.identity), now()).is_ok());
     }
 }

@@ -14,6 +14,7 @@ use crate::model::facts::ClusterIdentity;
 use crate::model::name::NodeName;
 use crate::model::op::Late;
 use crate::model::secret::Secret;
+use crate::pki::{Authorities, SharedFile, SharedPath};
 use crate::render;
 
 /// A stored token is made good again when it is asked for after this long: a join never gets one about to expire.
@@ -66,6 +67,13 @@ impl Actions {
                 ]
             }
             Late::S3Key => vec![LateContent::new("s3", self.s3_key()?.expose())],
+            Late::NextPki => {
+                let files = self.next().await?;
+                files
+                    .iter()
+                    .map(|file| LateContent::new(format!("next/{}", file.path), file.content.expose()))
+                    .collect()
+            }
             Late::JoinToken => vec![LateContent::new("token", self.token(leads).await?.expose())],
             Late::Encryption(keys) => self.encryption(keys).await?,
         })
@@ -99,6 +107,38 @@ impl Actions {
                     }
                 }
                 outcome
+            })
+            .await
+    }
+
+    /// The authorities that shall take the place of the present ones: those that any control plane keeps already, else new
+    /// ones. So all of them must answer.
+    async fn next(&self) -> Result<&Vec<SharedFile>, ActionError> {
+        const WHAT: &str = "make new authorities";
+        self.next
+            .get_or_try_init(async || {
+                let link = &self.session.link;
+                let mut kept: Option<Vec<SharedFile>> = None;
+                for node in link.nodes() {
+                    let there = found::read_next(link, &node).await?;
+                    if there.is_empty() {
+                        continue;
+                    }
+                    if kept.as_ref().is_some_and(|kept| *kept != there) {
+                        return Err(ActionError::new(
+                            WHAT,
+                            format!("{node} keeps others than another control plane does"),
+                        ));
+                    }
+                    kept = Some(there);
+                }
+                if let Some(kept) = kept {
+                    return Ok(kept);
+                }
+                let made = Authorities::generate(OffsetDateTime::now_utc(), &mut os_rng());
+                let mut files = made.map_err(|error| ActionError::new(WHAT, error))?.files();
+                files.retain(|file| !matches!(file.path, SharedPath::SaKey | SharedPath::SaPub));
+                Ok(files)
             })
             .await
     }

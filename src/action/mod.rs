@@ -18,6 +18,7 @@ mod probe;
 mod proof;
 mod prove;
 mod secrets;
+mod rotation;
 mod session;
 mod settle;
 mod token;
@@ -43,6 +44,7 @@ use crate::model::facts::ClusterIdentity;
 use crate::model::name::{ClusterName, NodeName};
 use crate::model::op::ClusterOp;
 use crate::model::secret::Secret;
+use crate::pki::SharedFile;
 use crate::transport::Connector;
 use genesis::Genesis;
 use session::Session;
@@ -77,6 +79,8 @@ pub struct Actions {
     /// The file of keys that joining control planes get, and the files of a change of keys.
     keys: OnceCell<Secret<String>>,
     key_steps: OnceCell<Vec<LateContent>>,
+    /// The authorities that shall take the place of the present ones.
+    next: OnceCell<Vec<SharedFile>>,
     token: Mutex<Option<Fresh>>,
     /// Whether the leader holds the authorities and the identity on disk.
     founded: watch::Sender<bool>,
@@ -104,6 +108,7 @@ impl Actions {
             genesis: OnceCell::new(),
             keys: OnceCell::new(),
             key_steps: OnceCell::new(),
+            next: OnceCell::new(),
             token: Mutex::new(None),
             founded: watch::Sender::new(lives),
             api: watch::Sender::new(lives),
@@ -169,6 +174,14 @@ impl Actions {
             }
             ClusterOp::Divert { server, nodes } => divert::divert(&self.setup.fleet, Some(server), nodes).await,
             ClusterOp::Return { nodes } => divert::divert(&self.setup.fleet, None, nodes).await,
+            ClusterOp::Trust { kubernetes, front_proxy, record } => {
+                rotation::trust(&self.session, kubernetes, front_proxy, record.as_deref(), until).await
+            }
+            ClusterOp::RestartWorkloads { workloads, authority } => {
+                rotation::restart(&self.session, workloads, authority, until).await
+            }
+            ClusterOp::AdoptIdentity(identity) => identity::write(&self.session, identity).await,
+            ClusterOp::ForgetRotation => rotation::forget(&self.session).await,
             ClusterOp::Settle(wanted) => settle::settle(&self.session, &self.setup.fleet, wanted, until).await,
         }
     }

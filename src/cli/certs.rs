@@ -1,6 +1,7 @@
 //! `kbootstrap certs`: the certificates of a cluster.
 
 mod renew;
+mod rotate_ca;
 mod status;
 
 use clap::{Args, Subcommand};
@@ -19,6 +20,7 @@ pub struct Certs {
 enum Command {
     Status(status::Status),
     Renew(renew::Renew),
+    RotateCa(rotate_ca::RotateCa),
 }
 
 impl Certs {
@@ -26,6 +28,7 @@ impl Certs {
         match &self.command {
             Command::Status(status) => status.run(output).await,
             Command::Renew(renew) => renew.run(output).await,
+            Command::RotateCa(rotate) => rotate.run(output).await,
         }
     }
 }

@@ -170,6 +170,10 @@ mod tests {
         world.seen.facts.kubernetes.identity =
             Some(ClusterIdentity { id: "other".into(), name: "old".into(), ca_sha256: String::new() });
         assert!(reason(world.judge("w1", |context| judge(&file, context))).contains("another cluster"));
+        // The same cluster, by another authority: one is being exchanged for the other.
+        let own = world.seen.facts.kubernetes.identity.replace(world.identity.clone().unwrap());
+        change(world.judge("w1", |context| judge(&file, context)));
+        world.seen.facts.kubernetes.identity = own;
         world.seen.facts.kubernetes.configs.clear();
         world.seen.facts.kubernetes.manifests.clear();
         change(world.judge("w1", |context| judge(&file, context)));

@@ -22,6 +22,7 @@ mod packages;
 mod probe;
 mod repository;
 pub mod restore;
+pub mod rotate;
 mod script;
 mod service;
 mod swap;

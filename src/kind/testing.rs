@@ -145,6 +145,13 @@ pub fn change(verdict: Verdict) -> Change {
     change
 }
 
+/// Every script of a verdict that is a change is understood by a shell.
+pub fn change_parses(verdict: &Verdict) {
+    if let Verdict::Change(its) = verdict {
+        change(Verdict::Change(its.clone()));
+    }
+}
+
 /// The reason of a verdict that refuses.
 pub fn reason(verdict: Verdict) -> String {
     let Verdict::Refused(refusal) = verdict else { panic!("not refused: {verdict:?}") };

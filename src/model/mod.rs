@@ -23,6 +23,7 @@ pub mod plan;
 pub mod quantity;
 pub mod release;
 pub mod rolling;
+pub mod rotation;
 pub mod s3;
 pub mod secret;
 pub mod ssh;

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{drain::OnBlocked, name::NodeName, rolling::Settle};
+use super::{drain::OnBlocked, facts::ClusterIdentity, name::NodeName, rolling::Settle, rotation::Workload};
 
 /// One change of a node or of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +41,9 @@ pub enum Late {
     Identity,
     /// What a member of etcd shows and asks with, signed for this node: `etcd/ca.crt`, `etcd/member.crt`, `etcd/member.key`.
     EtcdMember,
+    /// The authorities that shall take the place of the present ones, without the key pair of service accounts: `next/ca.crt`
+    /// and so on.
+    NextPki,
     /// A bootstrap token: `token` (the text `abcdef.0123456789abcdef`).
     JoinToken,
     /// The key of the S3 account that backups are sent to: `s3` (its id and its secret, a line each).
@@ -103,6 +106,16 @@ pub enum ClusterOp {
     Divert { server: NodeName, nodes: Vec<NodeName> },
     /// On each of these nodes, let the local proxy use every API server again.
     Return { nodes: Vec<NodeName> },
+    /// Let the cluster's objects trust these authorities (PEM) and no other: `cluster-info`, what extension API servers read,
+    /// and `kube-root-ca.crt` of every namespace, which is waited for. With `record`, the digest of a certificate, note since
+    /// when that one is trusted.
+    Trust { kubernetes: String, front_proxy: String, record: Option<String> },
+    /// Have these make their pods anew, until none is older than the trust in this authority (a certificate's digest).
+    RestartWorkloads { workloads: Vec<Workload>, authority: String },
+    /// Write ConfigMap `kube-system/kbootstrap` with the digest of another authority.
+    AdoptIdentity(ClusterIdentity),
+    /// Remove what [`Trust`](Self::Trust) noted.
+    ForgetRotation,
     /// Wait until a node has come well out of what was done to it.
     Settle(Settle),
 }

@@ -10,6 +10,7 @@ pub mod remove;
 pub mod renew;
 pub mod reset;
 pub mod restore;
+pub mod rotate;
 pub mod upgrade;
 mod values;
 

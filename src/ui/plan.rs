@@ -102,6 +102,7 @@ fn late_name(late: Late) -> &'static str {
         Late::ClusterCa => "the cluster's authority",
         Late::Identity => "the cluster's identity",
         Late::EtcdMember => "the certificate of its member of etcd",
+        Late::NextPki => "the new authorities",
         Late::JoinToken => "the join token",
         Late::S3Key => "the key of the S3 account",
         Late::Encryption(Keys::Present) => "the keys of Secrets",
@@ -118,6 +119,7 @@ fn known_after(late: Late, item: &Item, plan: &Plan) -> String {
     let maker = match late {
         Late::SharedPki | Late::ClusterCa | Late::EtcdMember => "endpoint.pki",
         Late::Identity => "endpoint.identity",
+        Late::NextPki => return format!("{name}: read from a control plane, or made, in the run"),
         Late::JoinToken => "kubernetes.init",
         Late::S3Key => return format!("{name}: read on this machine in the run"),
         Late::Encryption(_) => "endpoint.encryption",

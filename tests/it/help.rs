@@ -27,7 +27,7 @@ fn help() {
     for command in ["add", "remove", "replace"] {
         insta::assert_snapshot!(format!("help_node_{command}"), run(&["node", command, "--help"]));
     }
-    for command in ["status", "renew"] {
+    for command in ["status", "renew", "rotate-ca"] {
         insta::assert_snapshot!(format!("help_certs_{command}"), run(&["certs", command, "--help"]));
     }
     for command in ["verify", "ls", "schedule", "fetch"] {

@@ -15,6 +15,7 @@ use crate::{
         plan::{Change, Refusal, Verdict},
         step::{Content, LateFile},
     },
+    pki::is_bundle,
     render::kubeadm::{DISCOVERY_PATH, NodeFacts, ca_path, discovery, init, join},
     shell::quote,
 };
@@ -47,6 +48,14 @@ pub fn judge(context: &Context<'_>) -> Verdict {
     match state {
         State::Joined => Verdict::Satisfied,
         State::Refused(refusal) => Verdict::Refused(refusal),
+        State::Bare | State::HalfDone(_)
+            if context.node.is_control_plane() && context.ca_crt.is_some_and(is_bundle) =>
+        {
+            op::refused(
+                "the cluster's authorities are being exchanged, and kubeadm writes a controller manager that takes no two",
+                "finish that first: kbootstrap certs rotate-ca; workers may join meanwhile",
+            )
+        }
         State::Bare => op::change(vec![joins], ops(context)),
         State::HalfDone(why) => {
             let diff = vec![
@@ -486,6 +495,21 @@ mod tests {
         let mut orphan = World::live("w1");
         orphan.cluster = Cluster::Absent;
         assert!(reason(verdict(&orphan, "w1")).contains("control planes carry none"));
+    }
+
+    #[test]
+    fn while_authorities_are_exchanged_workers_join_and_control_planes_wait() {
+        for (node, joins) in [("cp2", false), ("w1", true)] {
+            let mut world = World::live(node);
+            world.live_mut().nodes.remove(&node.parse().unwrap());
+            world.etcd_mut().members.remove(1);
+            world.seen.facts.kubernetes = Default::default();
+            world.ca_crt = Some("-----BEGIN CERTIFICATE-----\n".repeat(2));
+            match joins {
+                true => assert_eq!(kinds(&change(verdict(&world, node))), ["kubeadm.join"]),
+                false => assert!(reason(verdict(&world, node)).contains("are being exchanged")),
+            }
+        }
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! New certificates for what runs, signed by the authorities that are there.
 
 use super::{
-    super::{op, write},
+    super::{op, rotate, write},
     Context, join, kubeadm, upgrade,
 };
 use crate::{
     model::{
+        cluster::EndpointKind,
         etcd::EtcdLayout,
+        mode::Mode,
         op::{Late, Op},
     },
     render::{
@@ -69,12 +71,13 @@ kubeadm init phase certs apiserver-etcd-client --cert-dir {pki} --kubernetes-ver
             version = context.spec.kubernetes().tag(),
         ));
     }
+    script.push_str(&rotate::configs());
     op::node("certs.renew", "sign all certificates of this control plane anew", script, RENEW_S)
 }
 
 /// Credentials for the kubelet of a control plane, which has the authority itself; and kubelet with them.
 pub fn own_kubelet(context: &Context<'_>) -> Vec<Op> {
-    let script = format!("{NO_TOKEN}{}", join::kubelet_credentials(context));
+    let script = format!("{NO_TOKEN}{}\n{}", join::kubelet_credentials(context), rotate::configs());
     vec![op::node("kubelet.credentials", "sign new credentials for its kubelet", script, RENEW_S), upgrade::restart()]
 }
 
@@ -83,7 +86,7 @@ pub fn kubelet_by_token(context: &Context<'_>) -> Op {
     let bootstrap = "/etc/kubernetes/bootstrap-kubelet.conf";
     let script = format!(
         r#"kb_token=$(cat "$KB_IN/token")
-{file}
+{ca}{file}
 trap 'rm -f {bootstrap}' EXIT
 rm -f /etc/kubernetes/kubelet.conf /var/lib/kubelet/pki/kubelet-client-*
 systemctl restart kubelet.service
@@ -96,8 +99,18 @@ until [ -s /etc/kubernetes/kubelet.conf ] && [ -s /var/lib/kubelet/pki/kubelet-c
   fi
   kb_left=$((kb_left - 1))
   sleep 1
-done"#,
+done
+{configs}"#,
+        // The proxy's is there; where there is none, the one of the join is gone with /run.
+        ca = match context.spec.endpoint.kind {
+            EndpointKind::LocalProxy => String::new(),
+            EndpointKind::External => {
+                let own = write::Source::Output("cat /etc/kubernetes/pki/ca.crt");
+                write::put(ca_path(context.spec), own, Mode::PUBLIC, write::ROOT) + "\n"
+            }
+        },
         file = kubeadm::file_with_token(bootstrap, &discovery(context.spec, ca_path(context.spec))),
+        configs = rotate::configs(),
     );
     let what = "let its kubelet ask for a new certificate";
     op::node_with("kubelet.bootstrap", what, script, KUBELET_S, vec![Late::JoinToken])

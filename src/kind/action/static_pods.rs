@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde_yaml_ng::{Mapping, Value};
 
 use super::{
-    super::{op, write},
+    super::{op, rotate, write},
     Context, join,
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
         op::Op,
         plan::{Change, Verdict},
     },
+    pki::is_bundle,
     render::{
         images,
         static_pods::{Component, flags},
@@ -94,6 +95,9 @@ impl Manifest {
     fn mend(&mut self, context: &Context<'_>, component: Component) -> Vec<String> {
         let name = component.name();
         let mut wanted = flags(context.spec, context.node, component);
+        if component == Component::ControllerManager && context.ca_crt.is_some_and(is_bundle) {
+            wanted.insert("cluster-signing-cert-file".to_owned(), rotate::SIGNING.to_owned());
+        }
         let container = self.container().expect("it was there when it was read");
         let command = container.get("command").and_then(Value::as_sequence).cloned().unwrap_or_default();
         let words: Vec<&str> = command.iter().filter_map(Value::as_str).collect();
@@ -302,6 +306,25 @@ mod tests {
         assert_eq!(kinds(&repair), ["static-pod.write", "etcd.settle"]);
         assert!(script(&repair, 0).contains("--initial-cluster-state=existing"));
         assert!(script(&repair, 0).contains("transfer-leadership"));
+    }
+
+    #[test]
+    fn while_authorities_are_exchanged_it_signs_with_a_file_of_one() {
+        let mut world = world();
+        world.ca_crt = Some("-----BEGIN CERTIFICATE-----\n".repeat(2));
+        let there = change(world.judge("cp2", judge));
+        let line = "~ kube-controller-manager --cluster-signing-cert-file: /etc/kubernetes/pki/ca.crt -> \
+                    /etc/kubernetes/pki/rotation/signing.crt";
+        assert_eq!((there.diff.as_slice(), kinds(&there)), ([line.to_owned()].as_slice(), vec!["static-pod.write"]));
+        let text = manifest(&world, Component::ControllerManager, |words| {
+            for word in words.iter_mut().filter(|word| word.starts_with("--cluster-signing-cert-file=")) {
+                *word = format!("--cluster-signing-cert-file={}", rotate::SIGNING);
+            }
+        });
+        world.file(&Component::ControllerManager.manifest(), &text);
+        assert!(matches!(world.judge("cp2", judge), Verdict::Satisfied));
+        world.ca_crt = Some("-----BEGIN CERTIFICATE-----\n".to_owned());
+        assert_eq!(kinds(&change(world.judge("cp2", judge))), ["static-pod.write"], "and back");
     }
 
     #[test]

@@ -9,6 +9,8 @@ use crate::{
         plan::{Item, Notice},
         version::KubeVersion,
     },
+    pki,
+    plan::build,
 };
 
 const GIB: u64 = 1 << 30;
@@ -51,6 +53,7 @@ pub fn cluster(roll: &Roll, versions: &Versions) -> Vec<Item> {
     vec![
         item("upgrade.version", "there is a way from the version that runs", checked(way(roll, versions))),
         item("upgrade.coredns", "kubeadm knows the CoreDNS that runs", checked(coredns(roll))),
+        item("upgrade.authorities", "no authority is being exchanged", checked(authorities(roll))),
         item("upgrade.etcd", "every member of etcd votes and is healthy", checked(etcd(roll))),
         item("upgrade.members", "every control plane is in the inventory", checked(members(roll))),
         item("upgrade.local-data", "no pod loses its data by moving", checked(local_data(roll))),
@@ -109,6 +112,18 @@ fn way(roll: &Roll, versions: &Versions) -> Reason {
                 format!("upgrade {name} first; {KUBELET_BEHIND} minor versions behind is the limit"),
             );
         }
+    }
+    None
+}
+
+/// kubeadm writes a controller manager that ends itself over two authorities in one file.
+fn authorities(roll: &Roll) -> Reason {
+    let seen = build::facts(roll.input.base.observations);
+    if build::known_ca(roll.spec, &seen).is_some_and(|text| pki::is_bundle(&text)) {
+        return refuse(
+            "the cluster's authorities are being exchanged, and kubeadm writes a controller manager that takes no two",
+            "finish that first: kbootstrap certs rotate-ca",
+        );
     }
     None
 }

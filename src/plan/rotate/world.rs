@@ -1,0 +1,172 @@
+//! What was seen of an exchange of authorities, put in order.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Input,
+    build::{self, Bearings},
+    item,
+};
+use crate::{
+    kind::{
+        Context,
+        rotate::{AUTHORITIES, FOLDER, Sight, shared},
+    },
+    model::{
+        cluster::{ClusterSpec, NodeSpec},
+        facts::{ClusterIdentity, Facts},
+        live::{Cluster, Live},
+        name::NodeName,
+        observe::{Observation, Seen},
+        plan::{Chain, Owner, Refusal, Verdict},
+    },
+    pki::{Authority, Trusted},
+};
+
+/// An authority, and the one that takes its place.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    pub old: Trusted,
+    pub new: Trusted,
+}
+
+/// One node of a cluster, of which everything was seen.
+pub struct Node<'a> {
+    pub spec: &'a NodeSpec,
+    pub seen: &'a Seen,
+    pub sight: Sight,
+}
+
+pub struct World<'a> {
+    pub input: &'a Input<'a>,
+    pub spec: &'a ClusterSpec,
+    pub live: &'a Live,
+    pub nodes: Vec<Node<'a>>,
+    /// Absent where no control plane keeps new ones.
+    pub pairs: Option<BTreeMap<Authority, Pair>>,
+    facts: BTreeMap<NodeName, Facts>,
+    bearings: Bearings,
+}
+
+impl<'a> World<'a> {
+    /// Puts it in order; or says of each node what is not known of it.
+    pub fn of(input: &'a Input<'a>) -> Result<Self, Vec<Chain>> {
+        let base = &input.base;
+        let Cluster::Live(live) = base.cluster else {
+            let why = match base.cluster {
+                Cluster::Unknown { reason } => reason.clone(),
+                _ => "there is no cluster yet".to_owned(),
+            };
+            return Err(vec![refused(Owner::Cluster, vec![(why, "kbootstrap status".to_owned())])]);
+        };
+        let (mut nodes, mut unknown) = (Vec::new(), Vec::new());
+        for spec in &base.spec.nodes {
+            let sight = match base.observations.get(&spec.name) {
+                Some(Observation::Seen(seen)) => Sight::of(seen).map(|sight| (seen, sight)),
+                Some(Observation::Unknown { error, .. }) => Err(error.clone()),
+                None => Err("it was not looked at".to_owned()),
+            };
+            match sight {
+                Ok((seen, sight)) => nodes.push(Node { spec, seen, sight }),
+                Err(why) => unknown.push(refused(
+                    Owner::Node(spec.name.clone()),
+                    vec![(
+                        format!("what it trusts is not known: {why}"),
+                        "bring it back; one that is gone for good leaves by kbootstrap node remove --dead".to_owned(),
+                    )],
+                )),
+            }
+        }
+        if !unknown.is_empty() {
+            return Err(unknown);
+        }
+        let pairs = pairs(&nodes)?;
+        let facts = build::facts(base.observations);
+        Ok(Self {
+            input,
+            spec: base.spec,
+            live,
+            nodes,
+            pairs,
+            facts: facts.iter().map(|(name, facts)| (name.clone(), (*facts).clone())).collect(),
+            bearings: build::bearings(base.spec, base.cluster, base.observations),
+        })
+    }
+
+    pub fn control_planes(&self) -> impl Iterator<Item = &Node<'a>> {
+        self.nodes.iter().filter(|node| node.spec.is_control_plane())
+    }
+
+    /// The identity that the cluster has now.
+    pub fn identity(&self) -> Option<&ClusterIdentity> {
+        self.bearings.identity.as_ref()
+    }
+
+    /// What a node's steps are judged by, where it shall trust this authority and be of this identity.
+    pub fn context<'c>(
+        &'c self,
+        node: &'c Node<'c>,
+        ca_crt: &'c str,
+        identity: Option<&'c ClusterIdentity>,
+    ) -> Context<'c> {
+        Context {
+            spec: self.spec,
+            node: node.spec,
+            seen: node.seen,
+            cluster: self.input.base.cluster,
+            facts: &self.facts,
+            ca_crt: Some(ca_crt),
+            leader: &self.bearings.leader,
+            identity,
+        }
+    }
+}
+
+impl Node<'_> {
+    pub fn owner(&self) -> Owner {
+        Owner::Node(self.spec.name.clone())
+    }
+
+    /// Whether it keeps all authorities, old and new, with their keys.
+    pub fn is_staged(&self) -> bool {
+        ["old", "new"].iter().all(|which| {
+            AUTHORITIES.iter().all(|authority| {
+                let (crt, key) = authority.files();
+                let certificate = self.sight.certificates(&format!("{FOLDER}/{which}/{crt}")).first();
+                let key = self.sight.keys.get(&format!("{FOLDER}/{which}/{key}"));
+                certificate.is_some_and(|certificate| key == Some(&certificate.key_sha256))
+            })
+        })
+    }
+
+    /// Whether it is with this authority's key that this control plane signs.
+    pub fn signs_with(&self, authority: Authority, certificate: &Trusted) -> bool {
+        self.sight.keys.get(&shared(authority.files().1)) == Some(&certificate.key_sha256)
+    }
+}
+
+/// Old and new authorities as control planes keep them: those that keep any must keep the same.
+fn pairs(nodes: &[Node<'_>]) -> Result<Option<BTreeMap<Authority, Pair>>, Vec<Chain>> {
+    let mut all: BTreeMap<Authority, Pair> = BTreeMap::new();
+    for node in nodes.iter().filter(|node| node.spec.is_control_plane()) {
+        for authority in AUTHORITIES {
+            let path = |which: &str| format!("{FOLDER}/{which}/{}", authority.files().0);
+            let first = |which: &str| node.sight.certificates(&path(which)).first().cloned();
+            let (Some(old), Some(new)) = (first("old"), first("new")) else { continue };
+            let known = all.entry(authority).or_insert_with(|| Pair { old: old.clone(), new: new.clone() });
+            if known.new != new || known.old != old {
+                let reason = format!("{FOLDER} on it holds {authority} otherwise than another control plane does");
+                let hint = format!("find out which is right, and move the other {FOLDER} away");
+                return Err(vec![refused(node.owner(), vec![(reason, hint)])]);
+            }
+        }
+    }
+    Ok((all.len() == AUTHORITIES.len()).then_some(all))
+}
+
+/// A chain that says why nothing is done, with the way out.
+pub fn refused(owner: Owner, reasons: Vec<(String, String)>) -> Chain {
+    let refused = |(reason, hint)| Verdict::Refused(Refusal { reason, hint });
+    let items = reasons.into_iter().map(|reason| item("rotate.guard", "it is as far as that", refused(reason)));
+    Chain { owner, items: items.collect() }
+}

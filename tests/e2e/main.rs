@@ -13,6 +13,7 @@ mod nodes;
 mod outages;
 mod refusals;
 mod restore;
+mod rotate_ca;
 mod schedule;
 mod secrets;
 mod secrets_at_rest;

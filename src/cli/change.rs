@@ -75,6 +75,9 @@ impl Change<'_> {
         after: impl FnOnce() -> Result<(), Failure>,
     ) -> Result<ExitStatus, Failure> {
         let mut survey = self.settled(&look).await?;
+        if survey.plan.settling {
+            survey = self.come_up(survey, &look).await?;
+        }
         if self.plan_only {
             return self.show(&survey);
         }
@@ -100,7 +103,7 @@ impl Change<'_> {
             let was_at_work = is_at_work(&survey);
             wait_for_found(&survey, self.output).await?;
             survey = look(survey.connections, true).await?;
-            if was_at_work {
+            if was_at_work || survey.plan.settling {
                 survey = self.come_up(survey, &look).await?;
             }
             self.can_begin(&survey)?;

@@ -156,7 +156,7 @@ mod tests {
             item("uncordon", vec![ClusterOp::Uncordon { node: node.clone() }]),
             item("after", vec![]),
         ];
-        let plan = Plan { chains: vec![Chain { owner: owner.clone(), items }], notices: vec![], max_failed: 0 };
+        let plan = Plan { chains: vec![Chain { owner: owner.clone(), items }], ..Plan::default() };
         let left = |step: &str| {
             let failure = Failure {
                 step: StepId::new(step),

@@ -7,6 +7,9 @@ use super::problem::{Problem, Problems, Span, boundary, line_and_column};
 /// The longest line that is shown, in bytes.
 const LONG_LINE: usize = 400;
 
+/// What an age identity begins with: given where its recipient belongs, it must not be shown.
+const SECRET: &str = "AGE-SECRET-KEY-";
+
 impl Problems {
     /// All problems with their lines, carets and hints, parted by empty lines. Colour is the caller's choice.
     pub fn render(&self, colour: bool) -> String {
@@ -20,7 +23,7 @@ impl Problems {
 
     fn render_one(&self, problem: &Problem, renderer: &Renderer) -> String {
         let mut group = Group::with_title(Level::ERROR.primary_title(&problem.message));
-        if let Some(span) = problem.span.as_ref().filter(|span| self.is_on_a_long_line(span)) {
+        if let Some(span) = problem.span.as_ref().filter(|span| self.is_place_only(span)) {
             let (line, column) = line_and_column(self.source(), span.start);
             group = group.element(Origin::path(self.file()).line(line).char_column(column));
         } else if let Some(span) = &problem.span {
@@ -42,11 +45,12 @@ impl Problems {
         renderer.render(&[group])
     }
 
-    /// Whether the line is one that nobody reads: of such only the place is told.
-    fn is_on_a_long_line(&self, span: &Span) -> bool {
+    /// Whether only the place is told: of a line that nobody reads, or one that holds what nobody may read.
+    fn is_place_only(&self, span: &Span) -> bool {
         let (before, after) = self.source().split_at(boundary(self.source(), span.start));
-        let begin = before.rfind('\n').map_or(before.len(), |newline| before.len() - newline - 1);
-        begin + after.find('\n').unwrap_or(after.len()) > LONG_LINE
+        let begin = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let line = &self.source()[begin..before.len() + after.find('\n').unwrap_or(after.len())];
+        line.len() > LONG_LINE || line.to_ascii_uppercase().contains(SECRET)
     }
 
     /// The span within one line and on characters' boundaries: a caret under a whole multi-line value explains less

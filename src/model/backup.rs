@@ -14,7 +14,7 @@ const LENGTH: usize = 62;
 
 impl AgeRecipient {
     fn check(text: &str) -> Result<(), Invalid> {
-        if text.starts_with("AGE-SECRET-KEY-") {
+        if text.to_ascii_uppercase().starts_with("AGE-SECRET-KEY-") {
             return Err(Invalid::new("this is a secret key of age, which must not be here")
                 .hint("what is needed is its public half: age-keygen -y FILE prints it"));
         }

@@ -22,6 +22,8 @@ pub struct Plan {
     pub notices: Vec<Notice>,
     /// How many workers of a roll may fail before no further batch is begun.
     pub max_failed: usize,
+    /// Whether what stands in the way may pass by itself within a minute: a roll that died has restarted something.
+    pub settling: bool,
 }
 
 /// Whose chain it is.

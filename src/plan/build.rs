@@ -92,7 +92,7 @@ pub fn build(input: &Input) -> Plan {
     let mut items = cluster_items(input, &chains);
     turning_on.extend(input.cluster_steps, &mut items);
     chains.push(Chain { owner: Owner::Cluster, items });
-    let mut plan = Plan { chains, notices: notices(input), max_failed: 0 };
+    let mut plan = Plan { chains, notices: notices(input), ..Plan::default() };
     plan.notices.extend(encryption::notice(input, &facts));
     gate(&mut plan, input, &leader);
     plan

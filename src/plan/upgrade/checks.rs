@@ -48,13 +48,16 @@ impl Versions {
     }
 }
 
+/// The check that a restart fails for a moment.
+pub const ETCD: &str = "upgrade.etcd";
+
 /// Checks of the whole cluster.
 pub fn cluster(roll: &Roll, versions: &Versions) -> Vec<Item> {
     vec![
         item("upgrade.version", "there is a way from the version that runs", checked(way(roll, versions))),
         item("upgrade.coredns", "kubeadm knows the CoreDNS that runs", checked(coredns(roll))),
         item("upgrade.authorities", "no authority is being exchanged", checked(authorities(roll))),
-        item("upgrade.etcd", "every member of etcd votes and is healthy", checked(etcd(roll))),
+        item(ETCD, "every member of etcd votes and is healthy", checked(etcd(roll))),
         item("upgrade.members", "every control plane is in the inventory", checked(members(roll))),
         item("upgrade.local-data", "no pod loses its data by moving", checked(local_data(roll))),
         item("upgrade.budgets", "no budget forbids that its pods move", checked(budgets(roll))),

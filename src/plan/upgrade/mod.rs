@@ -144,7 +144,11 @@ impl Roll<'_> {
         chains.push(Chain { owner: Owner::Cluster, items });
         let mut notices = build::notices(&self.input.base);
         notices.extend(checks::notices(self));
-        Plan { chains, notices, max_failed: self.input.terms.max_failed }
+        let mut plan = Plan { chains, notices, max_failed: self.input.terms.max_failed, settling: false };
+        // Of a roll under way a member of etcd may be silent because kubelet has just started it anew.
+        let passes = plan.refusals().all(|(_, item, _)| item.step.as_str() == checks::ETCD);
+        plan.settling = roll::any_begun(self) && plan.refusals().next().is_some() && passes;
+        plan
     }
 
     fn node_items(&self, name: &NodeName, versions: &checks::Versions) -> Vec<Item> {

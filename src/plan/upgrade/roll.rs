@@ -84,7 +84,7 @@ pub fn items(roll: &Roll, steps: &[Step], context: &Context<'_>, stage: &Stage, 
     all
 }
 
-fn any_begun(roll: &Roll) -> bool {
+pub fn any_begun(roll: &Roll) -> bool {
     roll.spec.control_planes().any(|node| roll.stage(&node.name).is_some_and(Stage::has_begun))
 }
 

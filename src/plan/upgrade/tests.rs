@@ -280,6 +280,19 @@ fn a_roll_that_died_is_gone_on_with() {
 }
 
 #[test]
+fn a_silent_member_of_etcd_may_come_up_where_a_roll_is_under_way() {
+    let mut world = World::new("1.31.13");
+    world.seen("cp1").facts.kubernetes.etcd = None;
+    let plan = world.plan();
+    assert!(!plan.settling && plan.refusals().next().is_some(), "nothing of ours has restarted it");
+    world.rolled("cp1");
+    assert!(world.plan().settling);
+    world.seen("w1").facts.disks.clear();
+    world.seen("w1").facts.disks.insert("/".into(), Disk { size_bytes: 20 << 30, free_bytes: 1 });
+    assert!(!world.plan().settling, "no room comes by waiting");
+}
+
+#[test]
 fn a_batch_leaves_every_zone_a_worker() {
     let mut world = World::new("1.31.13");
     let zone = |world: &mut World, node: &str, zone: &str| {

@@ -180,7 +180,7 @@ fn etcd(roll: &Roll) -> Reason {
             );
         }
         let readyz = known.seen.facts.kubernetes.readyz;
-        if readyz != Some(200) && !known.stage.has_begun() {
+        if node.is_control_plane() && readyz != Some(200) && !known.stage.has_begun() {
             return refuse(format!("the API server of {name} is not ready"), "kbootstrap status shows what is wrong");
         }
     }

@@ -293,6 +293,21 @@ fn a_silent_member_of_etcd_may_come_up_where_a_roll_is_under_way() {
 }
 
 #[test]
+fn a_witness_has_a_member_of_etcd_and_no_api_server() {
+    let mut world = World::new("1.31.13");
+    world.spec.etcd = crate::model::etcd::EtcdLayout::Service;
+    world.spec.witness = Some(name("w1"));
+    let mut etcd = world.seen("cp2").facts.kubernetes.etcd.clone().unwrap();
+    etcd.members.push(EtcdMember { id: "w1".into(), name: "w1".into(), ..EtcdMember::default() });
+    for node in ["cp1", "cp2", "cp3", "w1"] {
+        world.seen(node).facts.kubernetes.etcd = Some(etcd.clone());
+    }
+    assert_eq!(world.plan().refusals().count(), 0);
+    world.seen("w1").facts.kubernetes.etcd = None;
+    assert_eq!(world.refused("upgrade.etcd"), "etcd's member on w1 does not answer");
+}
+
+#[test]
 fn a_batch_leaves_every_zone_a_worker() {
     let mut world = World::new("1.31.13");
     let zone = |world: &mut World, node: &str, zone: &str| {

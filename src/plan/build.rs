@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, collections::BTreeMap};
 
-use super::{encryption, layout};
+use super::{basis::Basis, encryption, layout};
 use crate::{
     kind::{self, Context},
     model::{
@@ -56,10 +56,7 @@ pub(super) fn facts(observations: &BTreeMap<NodeName, Observation>) -> BTreeMap<
 
 /// Makes the plan. Pure: the same input gives the same plan.
 pub fn build(input: &Input) -> Plan {
-    let Bearings { leader, identity } = bearings(input.spec, input.cluster, input.observations);
-    let seen = facts(input.observations);
-    let ca_crt = known_ca(input.spec, &seen);
-    let facts: BTreeMap<NodeName, Facts> = seen.iter().map(|(name, facts)| (name.clone(), (*facts).clone())).collect();
+    let basis = Basis::of(input);
     let mut chains: Vec<Chain> = input
         .spec
         .nodes
@@ -71,30 +68,18 @@ pub fn build(input: &Input) -> Plan {
                 Observation::Unknown { error, .. } => {
                     steps.iter().map(|step| item(step, Verdict::Unknown(error.clone()))).collect()
                 }
-                Observation::Seen(seen) => node_items(
-                    steps,
-                    &Context {
-                        spec: input.spec,
-                        node,
-                        seen,
-                        cluster: input.cluster,
-                        facts: &facts,
-                        ca_crt: ca_crt.as_deref(),
-                        leader: &leader,
-                        identity: identity.as_ref(),
-                    },
-                ),
+                Observation::Seen(seen) => node_items(steps, &basis.context(node, seen)),
             };
             Chain { owner: Owner::Node(node.name.clone()), items }
         })
         .collect();
-    let turning_on = encryption::turn_on(input, &facts, &mut chains);
+    let turning_on = encryption::turn_on(input, &basis, &mut chains);
     let mut items = cluster_items(input, &chains);
     turning_on.extend(input.cluster_steps, &mut items);
     chains.push(Chain { owner: Owner::Cluster, items });
     let mut plan = Plan { chains, notices: notices(input), ..Plan::default() };
-    plan.notices.extend(encryption::notice(input, &facts));
-    gate(&mut plan, input, &leader);
+    plan.notices.extend(encryption::notice(input, &basis.facts));
+    gate(&mut plan, input, &basis.bearings.leader);
     plan
 }
 
@@ -167,8 +152,7 @@ fn leader(spec: &ClusterSpec, cluster: &Cluster, facts: &BTreeMap<NodeName, &Fac
         .unwrap_or_else(|| spec.control_planes().next().expect("an inventory has a control plane").name.clone())
 }
 
-/// The cluster's authority, where any control plane has it.
-/// While it is exchanged for another, both.
+/// The cluster's authority, where any control plane has it; while it is exchanged for another, both.
 pub(super) fn known_ca(spec: &ClusterSpec, facts: &BTreeMap<NodeName, &Facts>) -> Option<String> {
     pki::union(spec.control_planes().filter_map(|node| facts.get(&node.name)?.kubernetes.ca_crt.as_deref()))
 }

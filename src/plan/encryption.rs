@@ -15,8 +15,9 @@ use std::collections::BTreeMap;
 
 use super::{
     after_preflight,
+    basis::Basis,
     build::{self, Input},
-    item, renew,
+    item,
 };
 use crate::{
     kind::encryption::{self as keys, change},
@@ -34,6 +35,7 @@ use crate::{
 /// Some hundred Secrets are written in a second.
 const REWRITE_S: u32 = 3600;
 
+const KEPT: (&str, &str) = ("encryption.backup", "a backup that holds the key");
 const DISRUPTS: &str = "every Secret is written anew, and whoever watches Secrets is told of each";
 
 /// The cluster's part of turning encryption on.
@@ -47,7 +49,8 @@ pub struct Rest {
 }
 
 /// Adds to the control planes' chains what turning encryption on takes after their files and flags, or what is left of it.
-pub fn turn_on(input: &Input, facts: &BTreeMap<NodeName, Facts>, chains: &mut [Chain]) -> Rest {
+pub fn turn_on(input: &Input, basis: &Basis<'_>, chains: &mut [Chain]) -> Rest {
+    let facts = &basis.facts;
     let Cluster::Live(live) = input.cluster else { return from_plain(input, facts, chains) };
     let seen = keys::seen(live, facts);
     if input.spec.encryption.is_none() || keys::not_all(input.spec, live, &seen).is_some() {
@@ -76,7 +79,7 @@ pub fn turn_on(input: &Input, facts: &BTreeMap<NodeName, Facts>, chains: &mut [C
                 first.waits.push(Gate::Keys(KeysGate::Configured));
             }
             chain.items.push(load);
-            chain.items.extend(backup(input, &name, 1));
+            chain.items.extend(backup(basis, input, &name, 1));
             chain.items.push(first);
         }
         chain.items.push(done());
@@ -166,9 +169,8 @@ pub fn rotate(input: &Input, begun: bool) -> Plan {
             return refused("there is no whole cluster yet".to_owned(), "kbootstrap up forms it");
         }
     };
-    let facts: BTreeMap<NodeName, Facts> =
-        build::facts(input.observations).into_iter().map(|(name, facts)| (name, facts.clone())).collect();
-    let (from, generation) = match unfit(input, live, &facts) {
+    let basis = Basis::of(input);
+    let (from, generation) = match unfit(input, live, &basis.facts) {
         Err((reason, hint)) => return refused(reason, hint),
         Ok(State::On { key, .. }) if begun => {
             let done = item("encryption.only", &format!("Secrets are encrypted with {key}"), Verdict::Satisfied);
@@ -186,7 +188,7 @@ pub fn rotate(input: &Input, begun: bool) -> Plan {
             let mut second = item("encryption.second", "the new key reads", second);
             second.opens = Some(Gate::Keys(KeysGate::Readable));
             items.push(second);
-            items.extend(backup(input, &node.name, generation));
+            items.extend(backup(&basis, input, &node.name, generation));
         }
         if from <= Phase::First {
             let mut first = first(vec![keys::phase(Phase::First, Keys::Next)]);
@@ -248,11 +250,12 @@ fn unfit(input: &Input, live: &Live, facts: &BTreeMap<NodeName, Facts>) -> Resul
     }
 }
 
-fn backup(input: &Input, name: &NodeName, generation: u32) -> Vec<Item> {
-    renew::with_context(input, name, |context| {
+fn backup(basis: &Basis<'_>, input: &Input, name: &NodeName, generation: u32) -> Vec<Item> {
+    let node = input.spec.node(name).expect("a node of the inventory");
+    basis.items(input, node, KEPT, |context| {
         let diff = "+ a snapshot of etcd with the new key, kept on this control plane";
         let kept = change(diff, vec![keys::backup(generation, context)], None);
-        let mut kept = item("encryption.backup", "a backup that holds the key", kept);
+        let mut kept = item(KEPT.0, KEPT.1, kept);
         kept.waits.push(Gate::Keys(KeysGate::Readable));
         kept.opens = Some(Gate::Keys(KeysGate::Kept));
         vec![kept]

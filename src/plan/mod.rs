@@ -1,6 +1,7 @@
 //! Planning: desired and observed in, a plan out. Pure.
 
 mod away;
+mod basis;
 mod build;
 pub mod defrag;
 pub mod encryption;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use super::{
     after_preflight,
     away::{Away, LOOKS, settle},
-    build::{self, Bearings, Input},
+    basis::Basis,
+    build::Input,
     item,
 };
 use crate::{
@@ -15,7 +16,6 @@ use crate::{
         live::Cluster,
         name::NodeName,
         node::NodeSpec,
-        observe::Observation,
         op::{ClusterOp, Op, Work},
         plan::{Chain, Change, Gate, Item, Owner, Plan, Refusal, Verdict},
     },
@@ -23,6 +23,7 @@ use crate::{
 
 const TOKENS_S: u32 = 60;
 
+const CERTIFICATES: (&str, &str) = ("renew.certificates", "new certificates");
 const ETCD: &str = "its member of etcd shows a new one";
 
 /// What is known besides of the nodes' certificates.
@@ -39,11 +40,12 @@ pub struct Found<'a> {
 pub fn control_planes(input: &Input, found: Found<'_>) -> Plan {
     let lives = matches!(input.cluster, Cluster::Live(_));
     let mut plan = Plan::default();
+    let basis = Basis::of(input);
     let mut members: Vec<&NodeSpec> = input.spec.members().collect();
     // The witness of etcd comes last.
     members.sort_by_key(|node| !node.is_control_plane());
     for node in members {
-        let items = with_context(input, &node.name, |context| items(context, found, lives));
+        let items = basis.items(input, node, CERTIFICATES, |context| items(context, found, lives));
         plan.chains.push(Chain { owner: Owner::Node(node.name.clone()), items });
     }
     after_preflight(&mut plan);
@@ -64,8 +66,9 @@ pub fn control_planes(input: &Input, found: Found<'_>) -> Plan {
 /// The plan of the other kubelets, of a cluster that lives.
 pub fn workers(input: &Input, found: Found<'_>) -> Plan {
     let mut plan = Plan::default();
+    let basis = Basis::of(input);
     for node in input.spec.workers().filter(|node| found.kubelets.contains(&node.name)) {
-        let items = with_context(input, &node.name, |context| {
+        let items = basis.items(input, node, CERTIFICATES, |context| {
             let change = Change {
                 diff: vec!["~ its kubelet's certificate".to_owned()],
                 ops: vec![renew::kubelet_by_token(context)],
@@ -101,7 +104,7 @@ fn items(context: &Context<'_>, found: Found<'_>, lives: bool) -> Vec<Item> {
             reason: "it is no whole control plane: it lacks static pods, or the cluster's authorities".to_owned(),
             hint: "kbootstrap up finishes what was begun; certificates that lie elsewhere are renewed there".to_owned(),
         };
-        return vec![item("renew.certificates", "new certificates", Verdict::Refused(refusal))];
+        return vec![item(CERTIFICATES.0, CERTIFICATES.1, Verdict::Refused(refusal))];
     }
     let change = |diff: &str, ops, disrupts: Option<&str>| {
         Verdict::Change(Change {
@@ -111,11 +114,10 @@ fn items(context: &Context<'_>, found: Found<'_>, lives: bool) -> Vec<Item> {
         })
     };
     if found.renewed {
-        return vec![item("renew.certificates", "new certificates", Verdict::Satisfied)];
+        return vec![item(CERTIFICATES.0, CERTIFICATES.1, Verdict::Satisfied)];
     }
     let diff = "~ every certificate and its key, signed anew; what was there is kept aside";
-    let mut items =
-        vec![item("renew.certificates", "new certificates", change(diff, vec![renew::certificates(context)], None))];
+    let mut items = vec![item(CERTIFICATES.0, CERTIFICATES.1, change(diff, vec![renew::certificates(context)], None))];
     if found.kubelets.contains(&context.node.name) {
         let ops = renew::own_kubelet(context);
         items.push(item(
@@ -152,37 +154,15 @@ fn etcd(context: &Context<'_>, lives: bool) -> Verdict {
     })
 }
 
-/// A node's items, or why there are none.
-pub(super) fn with_context(input: &Input, name: &NodeName, items: impl FnOnce(&Context<'_>) -> Vec<Item>) -> Vec<Item> {
-    let seen = match input.observations.get(name) {
-        Some(Observation::Seen(seen)) => seen,
-        Some(Observation::Unknown { error, .. }) => {
-            return vec![item("renew.certificates", "new certificates", Verdict::Unknown(error.clone()))];
-        }
-        None => return Vec::new(),
-    };
-    let Bearings { leader, identity } = build::bearings(input.spec, input.cluster, input.observations);
-    let all = build::facts(input.observations);
-    let facts = all.iter().map(|(name, facts)| (name.clone(), (*facts).clone())).collect();
-    let ca_crt = build::known_ca(input.spec, &all);
-    items(&Context {
-        spec: input.spec,
-        node: input.spec.node(name).expect("a node of the inventory"),
-        seen,
-        cluster: input.cluster,
-        facts: &facts,
-        ca_crt: ca_crt.as_deref(),
-        leader: &leader,
-        identity: identity.as_ref(),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
-    use crate::{kind, model::observe::Seen};
+    use crate::{
+        kind,
+        model::observe::{Observation, Seen},
+    };
 
     fn plan(cluster: Cluster, kubelets: &[&str], change: impl Fn(&str, &mut Seen)) -> Plan {
         let spec = kind::testing::spec();

@@ -2,11 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{
-    Input,
-    build::{self, Bearings},
-    item,
-};
+use super::{super::basis::Basis, Input, item};
 use crate::{
     kind::{
         Context,
@@ -14,9 +10,8 @@ use crate::{
     },
     model::{
         cluster::{ClusterSpec, NodeSpec},
-        facts::{ClusterIdentity, Facts},
+        facts::ClusterIdentity,
         live::{Cluster, Live},
-        name::NodeName,
         observe::{Observation, Seen},
         plan::{Chain, Owner, Refusal, Verdict},
     },
@@ -44,8 +39,7 @@ pub struct World<'a> {
     pub nodes: Vec<Node<'a>>,
     /// Absent where no control plane keeps new ones.
     pub pairs: Option<BTreeMap<Authority, Pair>>,
-    facts: BTreeMap<NodeName, Facts>,
-    bearings: Bearings,
+    basis: Basis<'a>,
 }
 
 impl<'a> World<'a> {
@@ -81,16 +75,7 @@ impl<'a> World<'a> {
             return Err(unknown);
         }
         let pairs = pairs(&nodes)?;
-        let facts = build::facts(base.observations);
-        Ok(Self {
-            input,
-            spec: base.spec,
-            live,
-            nodes,
-            pairs,
-            facts: facts.iter().map(|(name, facts)| (name.clone(), (*facts).clone())).collect(),
-            bearings: build::bearings(base.spec, base.cluster, base.observations),
-        })
+        Ok(Self { input, spec: base.spec, live, nodes, pairs, basis: Basis::of(base) })
     }
 
     pub fn control_planes(&self) -> impl Iterator<Item = &Node<'a>> {
@@ -99,7 +84,7 @@ impl<'a> World<'a> {
 
     /// The identity that the cluster has now.
     pub fn identity(&self) -> Option<&ClusterIdentity> {
-        self.bearings.identity.as_ref()
+        self.basis.bearings.identity.as_ref()
     }
 
     /// What a node's steps are judged by, where it shall trust this authority and be of this identity.
@@ -109,16 +94,7 @@ impl<'a> World<'a> {
         ca_crt: &'c str,
         identity: Option<&'c ClusterIdentity>,
     ) -> Context<'c> {
-        Context {
-            spec: self.spec,
-            node: node.spec,
-            seen: node.seen,
-            cluster: self.input.base.cluster,
-            facts: &self.facts,
-            ca_crt: Some(ca_crt),
-            leader: &self.bearings.leader,
-            identity,
-        }
+        Context { ca_crt: Some(ca_crt), identity, ..self.basis.context(node.spec, node.seen) }
     }
 }
 

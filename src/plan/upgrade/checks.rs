@@ -10,7 +10,6 @@ use crate::{
         version::KubeVersion,
     },
     pki,
-    plan::build,
 };
 
 const GIB: u64 = 1 << 30;
@@ -121,8 +120,7 @@ fn way(roll: &Roll, versions: &Versions) -> Reason {
 
 /// kubeadm writes a controller manager that ends itself over two authorities in one file.
 fn authorities(roll: &Roll) -> Reason {
-    let seen = build::facts(roll.input.base.observations);
-    if build::known_ca(roll.spec, &seen).is_some_and(|text| pki::is_bundle(&text)) {
+    if roll.basis.ca_crt.as_deref().is_some_and(pki::is_bundle) {
         return refuse(
             "the cluster's authorities are being exchanged, and kubeadm writes a controller manager that takes no two",
             "finish that first: kbootstrap certs rotate-ca",

@@ -22,14 +22,14 @@ mod roll;
 use std::collections::BTreeMap;
 
 use super::{
-    build::{self, Bearings},
+    basis::Basis,
+    build::{self},
     item,
 };
 use crate::{
-    kind::{self, Context, upgrade::Stage},
+    kind::{self, upgrade::Stage},
     model::{
         cluster::ClusterSpec,
-        facts::Facts,
         live::{Cluster, Live},
         name::NodeName,
         node::NodeSpec,
@@ -61,15 +61,13 @@ struct Roll<'a> {
     spec: &'a ClusterSpec,
     live: &'a Live,
     nodes: BTreeMap<NodeName, Known<'a>>,
-    facts: BTreeMap<NodeName, Facts>,
-    bearings: Bearings,
+    basis: Basis<'a>,
 }
 
 /// Makes the plan of a roll to the spec's version; `None` where the cluster does not live. Pure.
 pub fn build(input: &Input) -> Option<Plan> {
     let Cluster::Live(live) = input.base.cluster else { return None };
     let spec = input.base.spec;
-    let seen = build::facts(input.base.observations);
     let nodes = input.base.observations.iter().filter_map(|(name, observation)| match observation {
         Observation::Seen(seen) => {
             let stage = kind::upgrade::stage(spec, spec.node(name)?, seen, live);
@@ -77,14 +75,7 @@ pub fn build(input: &Input) -> Option<Plan> {
         }
         Observation::Unknown { .. } => None,
     });
-    let roll = Roll {
-        input,
-        spec,
-        live,
-        nodes: nodes.collect(),
-        facts: seen.iter().map(|(name, facts)| (name.clone(), (*facts).clone())).collect(),
-        bearings: build::bearings(spec, input.base.cluster, input.base.observations),
-    };
+    let roll = Roll { input, spec, live, nodes: nodes.collect(), basis: Basis::of(&input.base) };
     Some(roll.plan())
 }
 
@@ -164,19 +155,8 @@ impl Roll<'_> {
             };
             return vec![item("upgrade.node", "this node can be taken", Verdict::Refused(refusal))];
         };
-        let context = Context {
-            spec: self.spec,
-            node: self.spec.node(name).expect("a chain's node is in the inventory"),
-            seen: known.seen,
-            cluster: self.input.base.cluster,
-            facts: &self.facts,
-            ca_crt: None,
-            leader: &self.bearings.leader,
-            identity: self.bearings.identity.as_ref(),
-        };
-        let seen = build::facts(self.input.base.observations);
-        let ca_crt = build::known_ca(self.spec, &seen);
-        let context = Context { ca_crt: ca_crt.as_deref(), ..context };
+        let node = self.spec.node(name).expect("a chain's node is in the inventory");
+        let context = self.basis.context(node, known.seen);
         let mut items = checks::node(self, name, known);
         items.extend(roll::items(self, steps, &context, &known.stage, versions.from));
         items

@@ -33,7 +33,7 @@ const MORE_KILLS: [(&str, &str, f64); 12] = [
     ("cp1", "upgrade.server-divert", 20.0),
     ("cp1", "upgrade.kubeadm", 0.0),
     ("cp1", "upgrade.server-settled", 0.0),
-    ("cp3", "upgrade.server-divert", 1.0),
+    ("cp3", "upgrade.divert", 1.0),
     ("cp1", "upgrade.drain", 0.0),
     ("cp1", "runtime.service", 0.0),
     ("cp2", "upgrade.kubelet", 0.5),

@@ -6,11 +6,12 @@
 //! ```text
 //! every node   source of packages, packages fetched, images pulled; control planes: a backup of themselves
 //! ── Prepared ──
-//! each control plane, one after the other ── Served(node) ──
-//!     kubeadm's package; the others well; etcd's leadership away; proxies look elsewhere; kubeadm upgrade; conditions held
-//! each control plane, one after the other ── Rolled(node) ──
-//!     the same care; drain; packages and what the playbook has otherwise for the new version; kubelet; conditions held;
-//!     uncordon
+//! every node   kubeadm's package
+//! each control plane but the last, one after the other ── Served(node) ──
+//!     the others well; etcd's leadership away; proxies look elsewhere; kubeadm upgrade; conditions held
+//! each control plane, the last first, one after the other ── Rolled(node) ──
+//!     the same care, and on the last kubeadm upgrade with it; drain; packages and what the playbook has otherwise for the
+//!     new version; kubelet; conditions held; uncordon
 //! workers, in batches ── Batch(n) ──
 //!     kubeadm; drain; packages; kubelet; conditions held; uncordon
 //! cluster      network, CoreDNS on two nodes, the proof

@@ -215,11 +215,28 @@ fn a_whole_roll_has_its_order() {
         ]
     );
     let (served, rolled) = (|node: &str| Gate::Served(name(node)), |node: &str| Gate::Rolled(name(node)));
-    assert_eq!(waits(&plan, "cp1"), [served("cp3")]);
-    assert_eq!(waits(&plan, "cp2"), [served("cp1"), served("cp3"), rolled("cp1")]);
-    assert_eq!(waits(&plan, "cp3"), [served("cp2"), served("cp3"), rolled("cp2")]);
-    assert_eq!(waits(&plan, "w1"), [rolled("cp3")]);
-    assert_eq!(waits(&plan, "w2"), [rolled("cp3")]);
+    assert_eq!(waits(&plan, "cp1"), [rolled("cp3")]);
+    assert_eq!(waits(&plan, "cp2"), [served("cp1"), rolled("cp1")]);
+    assert_eq!(waits(&plan, "cp3"), [served("cp2")]);
+    assert_eq!(waits(&plan, "w1"), [rolled("cp2")]);
+    assert_eq!(waits(&plan, "w2"), [rolled("cp2")]);
+    // The last whose servers are taken is out of the way once, for both.
+    assert_eq!(
+        changes(&plan, "cp3")[5..],
+        [
+            "upgrade.kubeadm-package",
+            "upgrade.others",
+            "upgrade.leader",
+            "upgrade.divert",
+            "upgrade.kubeadm",
+            "upgrade.drain",
+            "packages.install",
+            "upgrade.kubelet",
+            "upgrade.settled",
+            "upgrade.return",
+            "upgrade.uncordon"
+        ]
+    );
     assert_eq!(waits(&plan, "w3"), [Gate::Batch(0)]);
     assert!(plan.items().filter(|(_, item)| item.waits.contains(&Gate::Prepared)).count() == 6);
     let applies = |node: &str| {
@@ -272,10 +289,11 @@ fn a_roll_that_died_is_gone_on_with() {
     assert!(of_roll("cp3").contains(&"upgrade.kubeadm".to_owned()));
     assert!(!of_roll("cp3").contains(&"upgrade.backup".to_owned()), "a backup of before can't be had any more");
     assert_eq!(of_roll("w3"), ["upgrade.settled", "upgrade.uncordon"]);
-    assert_eq!(waits(&plan, "cp2"), [Gate::Served(name("cp3"))]);
-    assert_eq!(waits(&plan, "cp3"), [Gate::Served(name("cp3")), Gate::Rolled(name("cp2"))]);
+    // No kubelet before the last API server.
+    assert_eq!(waits(&plan, "cp2"), [Gate::Rolled(name("cp3"))]);
+    assert_eq!(waits(&plan, "cp3"), []);
     // Who was left in between goes before the others.
-    assert_eq!(waits(&plan, "w3"), [Gate::Rolled(name("cp3"))]);
+    assert_eq!(waits(&plan, "w3"), [Gate::Rolled(name("cp2"))]);
     assert_eq!(waits(&plan, "w1"), [Gate::Batch(0)]);
 }
 
@@ -319,13 +337,13 @@ fn a_batch_leaves_every_zone_a_worker() {
         zone(&mut world, node, its);
     }
     let plan = world.plan();
-    assert_eq!(waits(&plan, "w1"), [Gate::Rolled(name("cp3"))]);
-    assert_eq!(waits(&plan, "w3"), [Gate::Rolled(name("cp3"))]);
+    assert_eq!(waits(&plan, "w1"), [Gate::Rolled(name("cp2"))]);
+    assert_eq!(waits(&plan, "w3"), [Gate::Rolled(name("cp2"))]);
     assert_eq!(waits(&plan, "w2"), [Gate::Batch(0)]);
     // A zone each: two of three go, as everything at once would be an outage.
     zone(&mut world, "w2", "c");
     let plan = world.plan();
-    assert_eq!(waits(&plan, "w2"), [Gate::Rolled(name("cp3"))]);
+    assert_eq!(waits(&plan, "w2"), [Gate::Rolled(name("cp2"))]);
     assert_eq!(waits(&plan, "w3"), [Gate::Batch(0)]);
 }
 
@@ -420,8 +438,9 @@ fn the_cluster_must_be_fit() {
     let sick = world.live.nodes.get_mut(&name("w1")).unwrap();
     (sick.ready, sick.why) = (false, Some("no CNI".into()));
     assert_eq!(world.refused("upgrade.node"), "w1 is not Ready: no CNI");
-    // Such as a run that died made it.
-    world.package("w1", "1.31.13");
+    // kubeadm's package alone makes no node sick; kubeadm may.
+    world.package("w1", "1.30.14");
+    world.stamp("w1", "v1.31.13 begun\n");
     assert_eq!(world.plan().refusals().count(), 0);
 
     let mut world = World::new("1.31.13");

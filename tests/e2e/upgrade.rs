@@ -8,14 +8,12 @@ mod run;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::lab::{Lab, long, probe::Prober, until};
+use crate::lab::{Lab, long, probe::Prober, until, workload::SERVICE};
 use run::{Moment, Upgrade};
 
 const NODES: [&str; 5] = ["cp1", "cp2", "cp3", "w1", "w2"];
 const TO: &str = "1.31.13";
 const ETCD: &str = "3.5.21-0";
-/// A cluster's own address that the workload's service asks for.
-const SERVICE: &str = "http://10.96.77.77/hostname";
 
 /// Where the upgrade is killed: once this step of this node is done (or, with a delay, so long after that).
 const KILLS: [(&str, &str, f64); 3] = [
@@ -51,7 +49,7 @@ fn a_cluster_at_work_is_upgraded_through_kills() {
     fs::write(&path, etcd).expect("an inventory is written");
     let before = fs::read_to_string(&path).expect("the lab has an inventory");
     what_has_no_way_is_refused(&lab);
-    workload(&lab);
+    lab.start_workload();
     a_budget_that_blocks_is_named(&lab);
     assert_eq!(fs::read_to_string(&path).expect("an inventory"), before, "nothing was done, and something was written");
     let prober = Prober::with(&lab, "w1", &[("service", SERVICE)]);
@@ -139,16 +137,6 @@ fn what_has_no_way_is_refused(lab: &Lab) {
     }
     let sources = lab.ssh("w1", "cat /etc/apt/sources.list.d/kubernetes.list").success();
     assert!(sources.contains("/v1.30/"), "{sources}");
-}
-
-fn workload(lab: &Lab) {
-    let manifest = include_str!("upgrade/workload.yaml");
-    let apply = format!(
-        "sudo tee /root/workload.yaml > /dev/null <<'Y'\n{manifest}\nY\n\
-         sudo kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f /root/workload.yaml"
-    );
-    lab.ssh("cp1", &apply).success();
-    lab.kubectl("cp1", "-n rolling rollout status deployment/web --timeout=90s").success();
 }
 
 fn a_budget_that_blocks_is_named(lab: &Lab) {

@@ -1,5 +1,7 @@
 //! The steps of one node, and who waits for whom.
 
+use std::collections::BTreeSet;
+
 use super::{Roll, is_preparation, item};
 use crate::{
     kind::{
@@ -18,6 +20,7 @@ use crate::{
         away::{Away, LOOKS, op, settle},
         build,
     },
+    render,
 };
 
 /// The last step of a node's roll, by which others wait for it.
@@ -60,13 +63,16 @@ pub fn items(roll: &Roll, steps: &[Step], context: &Context<'_>, stage: &Stage, 
         if is_preparation(step) { before.push(item) } else { inside.push(item) }
     }
     let cordoned = roll.live.nodes.get(&context.node.name).is_some_and(|node| node.cordoned);
+    let packages = to_fetch(steps, context, stage);
+    if !stage.is_done() || !packages.is_empty() {
+        before.push(fetch(&packages));
+    }
     if !stage.is_done() {
         before.insert(0, probe(context));
         if context.node.is_control_plane() {
             let outlive = Verdict::Probe(vec![upgrade::outlive()]);
             before.insert(1, item("upgrade.certificates", "certificates outlive it", outlive));
         }
-        before.push(fetch(context, stage));
         if context.node.is_control_plane() && !stage.kubeadm {
             let ops = vec![upgrade::try_flags(context)];
             let change = Verdict::Change(Change { diff: vec![], ops, disrupts: None });
@@ -220,15 +226,38 @@ fn backup(context: &Context<'_>, from: KubeVersion) -> Item {
     )
 }
 
+/// Packages of another version than is there: those of Kubernetes, and what else the node's pods hang on.
+fn to_fetch(steps: &[Step], context: &Context<'_>, stage: &Stage) -> Vec<Package> {
+    let mut packages = if stage.package { Vec::new() } else { render::packages::kubernetes(context.spec) };
+    for step in steps {
+        let StepKind::Packages(wishes) = &step.kind else { continue };
+        for package in upgrade::changed_installed(wishes, context.seen) {
+            if packages.iter().all(|other| other.name != package.name) {
+                packages.push(package.clone());
+            }
+        }
+    }
+    packages
+}
+
 /// Packages are on the machine before anything is taken out of service for them.
-fn fetch(context: &Context<'_>, stage: &Stage) -> Item {
-    let verdict = if stage.package {
+fn fetch(packages: &[Package]) -> Item {
+    let verdict = if packages.is_empty() {
         Verdict::Satisfied
     } else {
-        let packages: Vec<Package> = crate::render::packages::kubernetes(context.spec);
-        Verdict::Change(Change { diff: vec![], ops: vec![upgrade::fetch(&packages)], disrupts: None })
+        Verdict::Change(Change { diff: vec![], ops: vec![upgrade::fetch(packages)], disrupts: None })
     };
     item("upgrade.fetch", "packages fetched", verdict)
+}
+
+/// The nodes whose pods have to go.
+pub fn drained(chains: &[Chain]) -> BTreeSet<NodeName> {
+    let drains = |chain: &&Chain| chain.items.iter().any(|item| item.step.as_str() == DRAIN);
+    let names = chains.iter().filter(drains).filter_map(|chain| match &chain.owner {
+        Owner::Node(name) => Some(name.clone()),
+        Owner::Cluster => None,
+    });
+    names.collect()
 }
 
 /// Declares who waits for what; gives what the cluster's own steps wait for.

@@ -15,7 +15,7 @@ pub use kubeadm::{Verb, upgrade};
 pub use kubelet::restart;
 pub use packages::{fetch, kubeadm_package, offered};
 
-pub use super::super::packages::{changes_installed, judge_upgrade};
+pub use super::super::packages::{changed_installed, judge_upgrade};
 
 use super::super::{Context, write};
 use crate::{

@@ -25,6 +25,7 @@ pub mod restore;
 pub mod rotate;
 mod script;
 mod service;
+mod shared;
 mod swap;
 mod sysctls;
 #[cfg(test)]

@@ -25,6 +25,7 @@ pub mod restore;
 pub mod rotate;
 mod script;
 mod service;
+mod shared;
 mod swap;
 mod sysctls;
 #[cfg(test)]
@@ -35,6 +36,7 @@ mod write;
 pub use action::{ETCD_LEAVE, encryption, renew, upgrade};
 pub use cluster::{config::wanted_etcd_image, judge_cluster, spread_coredns, wanted_objects};
 pub use context::Context;
+pub use probe::{REMARK, begins_member};
 
 use crate::model::{
     observe::Read,
@@ -82,7 +84,7 @@ pub fn judge(step: &Step, context: &Context<'_>) -> Verdict {
         StepKind::Time(time) => time::judge(time, context),
         StepKind::Images(images) => images::judge(images, context),
         StepKind::Assert(assert) => assert::judge(*assert, context),
-        StepKind::Probe(probe) => probe::judge(probe),
+        StepKind::Probe(probe) => probe::judge(probe, context),
         StepKind::Script(script) => script::judge(&step.id, &step.title, script, context),
         StepKind::Action(action) => action::judge(*action, context),
     }

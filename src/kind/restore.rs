@@ -7,7 +7,7 @@
 use super::{
     Context,
     action::{refuse_over_state, set_aside},
-    op, write,
+    op, shared, write,
 };
 use crate::{
     model::{backup::Part, cluster::ClusterSpec, encryption, etcd::EtcdLayout, op::Op},
@@ -42,21 +42,31 @@ pub fn lay(spec: &ClusterSpec, parts: &[Part]) -> Op {
             quote(&part.sha256),
         ));
     }
+    let key = SharedPath::EtcdCaKey;
     script.push_str(&format!(
         r#"umask 077
 tar -C {INCOMING} -xf {INCOMING}/files.tar etc/kubernetes/pki {identity}
+kb_key={INCOMING}{pki}/{key}
+if [ ! -e "$kb_key" ]; then
+  tar -C {INCOMING} -xf {INCOMING}/files.tar {apart}
+  kb_key={INCOMING}/{apart}
+fi
 mkdir -p {pki}/etcd
 chmod 755 /etc/kubernetes {pki} {pki}/etcd
 for kb_file in {files}; do
   cp -p "{INCOMING}{pki}/$kb_file" "{pki}/$kb_file"
 done
+{put}
 if [ -d {INCOMING}{keys} ]; then rm -rf {keys}; cp -rp {INCOMING}{keys} {keys}; fi
 cp -p {INCOMING}/{identity} /{identity}
 rm -rf {INCOMING}/files.tar {INCOMING}/etc {INCOMING}/var {FOLDER}
 mv -T {INCOMING} {FOLDER}"#,
         pki = SharedPath::FOLDER,
         keys = encryption::FOLDER,
-        files = words(SharedPath::ALL.map(SharedPath::as_str)),
+        files = words(SharedPath::ALL.iter().filter(|path| **path != key).map(|path| path.as_str())),
+        // The archive may be of either layout, and of a time when both had it in one place.
+        apart = EtcdLayout::Service.ca_key().trim_start_matches('/'),
+        put = shared::put_etcd_key(spec.etcd, write::Source::Output("cat \"$kb_key\"")),
         identity = identity::PATH.trim_start_matches('/'),
     ));
     op::node("restore.lay", "lay the backup's authorities and snapshot where init begins from", script, LAY_S)

@@ -3,7 +3,7 @@
 
 use super::{
     super::{op, write},
-    Context, join,
+    Context, etcd_client, join,
 };
 use crate::{
     model::{
@@ -320,7 +320,9 @@ fn restart_text(context: &Context<'_>) -> String {
 pub fn before_kubeadm(context: &Context<'_>) -> String {
     let (certificate, key) = EtcdLayout::Service.client_certificate();
     format!(
-        r#"[ -s {pki}/apiserver-etcd-client.crt ] || kubeadm init phase certs apiserver-etcd-client --cert-dir {pki} --kubernetes-version {version} > /dev/null
+        r#"if [ ! -s {path} ]; then
+{sign}
+fi
 kb_left=240
 until case $(curl -q -s --max-time 3 --noproxy '*' --cacert {ca} --cert {certificate} --key {key} https://127.0.0.1:{port}/health) in *'"health":"true"'*) ;; *) false ;; esac; do
   if [ "$kb_left" = 0 ]; then
@@ -332,8 +334,8 @@ until case $(curl -q -s --max-time 3 --noproxy '*' --cacert {ca} --cert {certifi
   sleep 0.5
 done
 "#,
-        pki = crate::pki::SharedPath::FOLDER,
-        version = context.spec.kubernetes().tag(),
+        path = etcd_client::path(),
+        sign = etcd_client::sign(context),
         ca = EtcdLayout::Service.ca_certificate(),
         port = EtcdLayout::CLIENT_PORT,
         unit = EtcdLayout::UNIT,

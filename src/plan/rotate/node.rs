@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     kind::{
-        rotate::{AUTHORITIES, FOLDER, KUBELET, SERVERS, shared, signer},
+        rotate::{AUTHORITIES, FOLDER, KUBELET, SERVERS, signer},
         upgrade,
     },
     model::{
@@ -33,7 +33,7 @@ pub fn lacks(there: &[Trusted], one: &Trusted) -> bool {
 
 /// Certificates of a control plane that are not signed by the new authority.
 pub fn missing_leaves(node: &Node<'_>, pairs: &BTreeMap<Authority, Pair>) -> Vec<String> {
-    let authority = |path: &str| AUTHORITIES.iter().any(|authority| shared(authority.files().0) == path);
+    let authority = |path: &str| AUTHORITIES.iter().any(|authority| node.at(authority.files().0) == path);
     let leaf = |path: &str| path.starts_with("/etc/kubernetes/") && !path.starts_with(FOLDER) && !authority(path);
     let files = node.sight.files.iter().filter(|(path, _)| leaf(path));
     // One in `kubelet.conf` was for its first start.
@@ -66,7 +66,7 @@ fn written_for_servers(node: &Node<'_>) -> i64 {
 }
 
 fn written_for_kubelet(node: &Node<'_>) -> i64 {
-    let own = node.sight.files.get(&shared(SharedPath::CaCrt)).map(|file| file.written);
+    let own = node.sight.files.get(&node.at(SharedPath::CaCrt)).map(|file| file.written);
     let config = node.sight.trust.get("/etc/kubernetes/kubelet.conf").map(|file| file.written);
     own.into_iter().chain(config).max().unwrap_or(0)
 }

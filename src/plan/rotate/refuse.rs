@@ -6,7 +6,7 @@ use super::{
     world::{Node, World, refused},
 };
 use crate::{
-    kind::rotate::{AUTHORITIES, CONFIGS, FOLDER, KUBELET, shared},
+    kind::rotate::{AUTHORITIES, CONFIGS, FOLDER, KUBELET},
     model::{
         etcd::EtcdLayout,
         plan::{Chain, Owner},
@@ -75,7 +75,7 @@ fn untrusting(world: &World<'_>, node: &Node<'_>) -> Vec<String> {
     let (sight, kubernetes) = (&node.sight, &pairs[&Authority::Kubernetes].new);
     let mut missing = Vec::new();
     for authority in AUTHORITIES {
-        let path = shared(authority.files().0);
+        let path = node.at(authority.files().0);
         let concerns = node.spec.is_control_plane() || authority == Authority::Kubernetes;
         if concerns && lacks(sight.certificates(&path), &pairs[&authority].new) {
             missing.push(format!("{path} lacks the new authority"));
@@ -148,9 +148,7 @@ fn cluster(world: &World<'_>, phase: Phase) -> Vec<(String, String)> {
         }
     };
     let Some(pairs) = &world.pairs else {
-        let several = world
-            .control_planes()
-            .any(|node| node.sight.certificates(&shared(Authority::Kubernetes.files().0)).len() > 1);
+        let several = world.control_planes().any(|node| node.certificates(Authority::Kubernetes.files().0).len() > 1);
         match phase {
             Phase::Start => {}
             Phase::Finish if !several => {}

@@ -11,7 +11,7 @@ use super::{
 use crate::{
     kind::{
         renew,
-        rotate::{self, AUTHORITIES, SIGNING, shared},
+        rotate::{self, AUTHORITIES, SIGNING},
         upgrade,
     },
     model::{
@@ -69,14 +69,14 @@ fn control_plane(world: &World<'_>, node: &Node<'_>, pairs: &BTreeMap<Authority,
         .into_iter()
         .map(|authority| {
             let path = authority.files().0;
-            (path, new_first(node.sight.certificates(&shared(path)), &pairs[&authority]))
+            (path, new_first(node.certificates(path), &pairs[&authority]))
         })
         .collect();
     let text = bundle_text(&files[0].1);
     let ca_crt = union([text.as_str()]).unwrap_or_default();
     let context = world.context(node, &ca_crt, world.identity());
     let switched = AUTHORITIES.iter().all(|authority| node.signs_with(*authority, &pairs[authority].new))
-        && files.iter().all(|(path, wanted)| node.sight.certificates(&shared(*path)) == wanted.as_slice())
+        && files.iter().all(|(path, wanted)| node.certificates(*path) == wanted.as_slice())
         && node.sight.certificates(SIGNING).first() == Some(&kubernetes.new);
     let authority = match switched {
         true => Verdict::Satisfied,
@@ -84,7 +84,7 @@ fn control_plane(world: &World<'_>, node: &Node<'_>, pairs: &BTreeMap<Authority,
             let line = |authority: &Authority| {
                 format!("~ {authority}: {} -> {}", pairs[authority].old.serial, pairs[authority].new.serial)
             };
-            change(AUTHORITIES.iter().map(line).collect(), vec![rotate::authority(&files)], None)
+            change(AUTHORITIES.iter().map(line).collect(), vec![rotate::authority(&files, node.etcd)], None)
         }
     };
     let missing = missing_leaves(node, pairs);
@@ -117,7 +117,7 @@ fn control_plane(world: &World<'_>, node: &Node<'_>, pairs: &BTreeMap<Authority,
 
 fn worker(world: &World<'_>, node: &Node<'_>, pairs: &BTreeMap<Authority, Pair>) -> Vec<Item> {
     let kubernetes = &pairs[&Authority::Kubernetes];
-    let text = bundle_text(node.sight.certificates(&shared(SharedPath::CaCrt)));
+    let text = bundle_text(node.certificates(SharedPath::CaCrt));
     let context = world.context(node, &text, world.identity());
     let verdict = match kubelet_is_of(node, &kubernetes.new) {
         true => Verdict::Satisfied,

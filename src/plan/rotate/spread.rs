@@ -11,7 +11,7 @@ use super::{
 use crate::{
     kind::{
         renew,
-        rotate::{self, AUTHORITIES, CONFIGS, shared},
+        rotate::{self, AUTHORITIES, CONFIGS},
     },
     model::{
         facts::ClusterIdentity,
@@ -100,7 +100,7 @@ fn node_items(
     let mut trusted = Vec::new();
     for authority in AUTHORITIES.into_iter().filter(|authority| control_plane || *authority == Authority::Kubernetes) {
         let path = authority.files().0;
-        let there = node.sight.certificates(&shared(path));
+        let there = node.certificates(path);
         let wanted = wanted(there, &pairs[&authority], trust);
         if authority == Authority::Kubernetes {
             trusted.clone_from(&wanted);
@@ -108,7 +108,7 @@ fn node_items(
         if wanted == there {
             continue;
         }
-        let name = shared(path);
+        let name = node.at(path);
         diff.extend(there.iter().filter(|one| lacks(&wanted, one)).map(|one| format!("- {name}: {}", one.serial)));
         diff.extend(wanted.iter().filter(|one| lacks(there, one)).map(|one| format!("+ {name}: {}", one.serial)));
         files.push((path, wanted));
@@ -127,7 +127,7 @@ fn node_items(
     let context = world.context(node, &ca_crt, identity);
     let writes = !diff.is_empty();
     let verdict = match writes {
-        true => change(diff, vec![rotate::trust(&files)], None),
+        true => change(diff, vec![rotate::trust(&files, node.etcd)], None),
         false => Verdict::Satisfied,
     };
     let title = match trust {
@@ -162,7 +162,7 @@ fn objects(world: &World<'_>, pairs: &BTreeMap<Authority, Pair>, trust: Trust, c
     let text = |authority: Authority| {
         // A control plane that is not there yet has another list; the first one's is everybody's in the end.
         let first = world.control_planes().next().expect("an inventory has a control plane");
-        let all = wanted(first.sight.certificates(&shared(authority.files().0)), &pairs[&authority], trust);
+        let all = wanted(first.certificates(authority.files().0), &pairs[&authority], trust);
         let all = bundle_text(&all);
         union([all.as_str()]).unwrap_or_default()
     };

@@ -8,7 +8,7 @@ mod kubeadm;
 mod kubelet;
 mod packages;
 
-pub use backup::{backup, keep};
+pub use backup::{FOLDER, backup, keep};
 pub use certificates::outlive;
 pub use flags::try_flags;
 pub use kubeadm::{Verb, upgrade};

@@ -10,7 +10,13 @@ use super::{
     op, shared, write,
 };
 use crate::{
-    model::{backup::Part, cluster::ClusterSpec, encryption, etcd::EtcdLayout, op::Op},
+    model::{
+        backup::{Part, Snapshot},
+        cluster::ClusterSpec,
+        encryption,
+        etcd::EtcdLayout,
+        op::Op,
+    },
     pki::SharedPath,
     render::{etcd, identity, images, static_pods::Component},
     shell::{quote, words},
@@ -22,7 +28,19 @@ const FOLDER: &str = crate::facts::listing::RESTORE;
 pub const INCOMING: &str = "/var/lib/kbootstrap/restore.new";
 
 const LAY_S: u32 = 600;
+/// Room that is left for everything else.
+const LEAST: u64 = 64 << 20;
 const REVISIONS: u32 = 1_000_000_000;
+
+/// Bytes that an archive takes where it is laid: it is there, is restored beside it, and grows from then on.
+pub fn room(parts: &[Part]) -> u64 {
+    parts.iter().map(|part| part.bytes).sum::<u64>() * 3 + LEAST
+}
+
+/// Bytes that it takes where etcd's data of it arrive by joining.
+pub fn room_of_a_member(snapshot: Snapshot) -> u64 {
+    snapshot.bytes + LEAST
+}
 
 /// Ends etcd and the API server of a control plane, and keeps all that they wrote aside.
 pub fn fence(spec: &ClusterSpec) -> Op {

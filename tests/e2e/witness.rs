@@ -101,6 +101,41 @@ fn the_layout_stays_while_nodes_come_and_go() {
     }
 }
 
+/// etcd's authority is exchanged on all three members, and Secrets get another key, while the cluster serves.
+#[test]
+#[ignore = "long: `tests/run e2e --long` runs it"]
+fn authorities_and_keys_are_exchanged_with_a_witness() {
+    let lab = Lab::up("witness-keys", Shape::of(2, 2));
+    let fleet = Fleet::of(&lab);
+    let encrypted = fleet.text().replacen("[[node]]", "[encryption]\nprovider = \"secretbox\"\n\n[[node]]", 1);
+    fs::write(&fleet.inventory, encrypted).expect("an inventory");
+    fleet.done(&["up", &fleet.inventory]);
+    let digest = |path: &str| lab.ssh("cp1", &format!("sudo sha256sum {path} | cut -d ' ' -f 1")).success();
+    let (old_key, old_authority) = (digest(KEY), digest("/etc/kbootstrap/etcd/ca.crt"));
+
+    let prober = Prober::start(&lab, "w2");
+    for step in [&["start"][..], &["continue", "--restart"], &["finish"]] {
+        fleet.done(&[&["certs", "rotate-ca", &fleet.inventory], step, &["--yes"]].concat());
+        fleet.is_well("cp1", &["cp1", "cp2", "w1"]);
+    }
+    prober.end_well(1000);
+    let new_authority = digest("/etc/kbootstrap/etcd/ca.crt");
+    assert_ne!(new_authority, old_authority);
+    for node in ["cp1", "cp2", "w1"] {
+        let said = lab.ssh(
+            node,
+            "cd /etc/kbootstrap/etcd; openssl verify -CAfile ca.crt member.crt; sha256sum ca.crt | cut -d ' ' -f 1; \
+             openssl s_client -connect 127.0.0.1:2379 -CAfile ca.crt < /dev/null 2> /dev/null | grep -c 'Verify return code: 0'",
+        );
+        assert!(said.stdout.contains("member.crt: OK") && said.stdout.contains(new_authority.trim()), "{node}: {said}");
+        let keys = lab.ssh(node, "sudo find /etc /var/lib/kbootstrap -name '*.key' -exec sha256sum {} +").success();
+        assert!(!keys.contains(old_key.trim()), "{node} keeps the old key: {keys}");
+    }
+    fleet.keeps_the_authority(&["cp1", "cp2"], &["w1", "w2"]);
+    fleet.done(&["secrets", "rotate-key", &fleet.inventory, "--yes"]);
+    fleet.is_well("cp1", &["cp1", "cp2", "w1"]);
+}
+
 struct Fleet<'a> {
     lab: &'a Lab,
     inventory: String,

@@ -1,6 +1,7 @@
 //! Verbs of ours: when each is due, and the ops that perform it on a node. What needs the API is done elsewhere.
 
 pub mod encryption;
+pub mod etcd_certificate;
 mod etcd_client;
 mod etcd_member;
 mod even;

@@ -25,7 +25,7 @@ const KUBELET_S: u32 = 240;
 /// What stands for a token where kubeadm reads one and uses none.
 const NO_TOKEN: &str = "kb_token=000000.0000000000000000\n";
 
-pub use super::etcd_member::renew as member;
+pub use super::etcd_certificate::renew as member;
 
 /// All certificates of a control plane anew, their keys, too; what was there is kept aside. Those of servers get the names
 /// and addresses that the inventory gives now: kubeadm's renewal would copy the old ones.

@@ -55,11 +55,11 @@ mv -T "$kb_draft" {FOLDER}"#,
 }
 
 /// Puts these certificates into these files of authorities, and makes every kubeconfig trust what `ca.crt` then does.
-pub fn trust(files: &[(SharedPath, Vec<Trusted>)], etcd: EtcdLayout) -> Op {
+pub fn trust(files: &[(String, Vec<Trusted>)]) -> Op {
     let mut script = String::new();
     for (path, certificates) in files {
         let text = bundle_text(certificates);
-        script.push_str(&write::put(&path.at(etcd), write::Source::Text(&text), Mode::PUBLIC, write::ROOT));
+        script.push_str(&write::put(path, write::Source::Text(&text), Mode::PUBLIC, write::ROOT));
         script.push('\n');
     }
     script.push_str(&configs());
@@ -186,6 +186,7 @@ mod tests {
         // An ordinary user may run this test: nobody can be made root then.
         let script = script.replace("/etc/kubernetes", &format!("{root}/etc/kubernetes"));
         let script = script.replace("/var/lib/kbootstrap", &format!("{root}/var/lib/kbootstrap"));
+        let script = script.replace("/etc/kbootstrap", &format!("{root}/etc/kbootstrap"));
         let script = script.replace(" -o root -g root", "").replace("chown root:root", ": chown");
         sh_with(&script, &[("KB_IN", input.to_str().unwrap())])
     }
@@ -205,11 +206,18 @@ mod tests {
 
     #[test]
     fn from_the_old_to_the_new_on_one_control_plane() {
+        EtcdLayout::ALL.into_iter().for_each(from_the_old_to_the_new);
+    }
+
+    fn from_the_old_to_the_new(etcd: EtcdLayout) {
         let folder = tempfile::tempdir().unwrap();
         let (root, input) = (folder.path().join("root"), folder.path().join("in"));
         let (old, new) = (made(1), made(2));
         let pki = root.join("etc/kubernetes/pki");
         lay(&old, &pki);
+        let etcd_key = root.join(etcd.ca_key().trim_start_matches('/'));
+        std::fs::create_dir_all(etcd_key.parent().unwrap()).unwrap();
+        std::fs::rename(pki.join("etcd/ca.key"), &etcd_key).unwrap();
         lay(&new, &input.join("next"));
         let text = |path: &str| std::fs::read_to_string(root.join("etc/kubernetes").join(path)).unwrap();
         for (name, line) in
@@ -218,14 +226,14 @@ mod tests {
             let config = format!("clusters:\n- cluster:\n    {line}\n    server: s\n");
             std::fs::write(root.join("etc/kubernetes").join(name), config).unwrap();
         }
-        run(&stage(EtcdLayout::Stacked), &root, &input).unwrap();
+        run(&stage(etcd), &root, &input).unwrap();
         assert_eq!(text("pki/rotation/new/etcd/ca.key"), *new.etcd.key.expose());
         assert_eq!(text("pki/rotation/old/ca.key"), *old.kubernetes.key.expose());
         assert_eq!(bundle(&text("pki/rotation/signing.crt")).unwrap(), bundle(&old.kubernetes.certificate).unwrap());
 
         let both = |first: &str, second: &str| bundle(&format!("{first}{second}")).unwrap();
         let (ours, theirs) = (&old.kubernetes.certificate, &new.kubernetes.certificate);
-        run(&trust(&[(SharedPath::CaCrt, both(ours, theirs))], EtcdLayout::Stacked), &root, &input).unwrap();
+        run(&trust(&[(SharedPath::CaCrt.at(etcd), both(ours, theirs))]), &root, &input).unwrap();
         let encoded = BASE64_STANDARD.encode(text("pki/ca.crt"));
         for name in ["admin.conf", "kubelet.conf"] {
             let wanted = format!("clusters:\n- cluster:\n    certificate-authority-data: {encoded}\n    server: s\n");
@@ -233,9 +241,10 @@ mod tests {
         }
         assert_eq!(text("pki/ca.key"), *old.kubernetes.key.expose(), "it goes on signing");
 
-        run(&authority(&[(SharedPath::CaCrt, both(theirs, ours))], EtcdLayout::Stacked), &root, &input).unwrap();
+        run(&authority(&[(SharedPath::CaCrt, both(theirs, ours))], etcd), &root, &input).unwrap();
         assert_eq!(text("pki/ca.key"), *new.kubernetes.key.expose());
-        assert_eq!(text("pki/etcd/ca.key"), *new.etcd.key.expose());
+        assert_eq!(std::fs::read_to_string(&etcd_key).unwrap(), *new.etcd.key.expose());
+        assert_eq!(pki.join("etcd/ca.key").exists(), etcd == EtcdLayout::Stacked);
         assert_eq!(bundle(&text("pki/ca.crt")).unwrap(), both(theirs, ours));
         assert_eq!(bundle(&text("pki/rotation/signing.crt")).unwrap(), bundle(theirs).unwrap());
 

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     away::op,
-    change, gate, item,
-    node::{LEAVES, kubelet_is_of, lacks, missing_leaves, runs_before, servers, surrounded},
+    change, gate, item, member,
+    node::{kubelet_is_of, lacks, missing_leaves, servers, servers_run_before, surrounded, unshown},
     world::{Node, Pair, World},
 };
 use crate::{
@@ -102,17 +102,18 @@ fn control_plane(world: &World<'_>, node: &Node<'_>, pairs: &BTreeMap<Authority,
             Some("kubelet restarts on a node that has joined"),
         ),
     };
-    let shown = LEAVES.iter().all(|(port, path)| {
-        let own = node.sight.certificates(path).first();
-        own.is_some() && node.sight.live.get(port) == own
-    });
-    let due = !switched || !missing.is_empty() || !shown || runs_before(node).iter().any(|name| *name != "kubelet");
-    vec![
+    let shown = unshown(node).iter().all(|(_, path)| *path == member::LEAF);
+    let due = !switched || !missing.is_empty() || !shown || servers_run_before(node);
+    let mut items = vec![
         item("rotate.authority", "the new authorities sign", authority),
         item("rotate.leaves", "its certificates are theirs", leaves),
-        servers(due.then(|| vec![renew::servers(&context)])),
+    ];
+    items.extend(member::reissued(node, &context, pairs));
+    items.extend([
+        servers(node.etcd, due.then(|| vec![renew::servers(&context)])),
         item("rotate.kubelet", "its kubelet's certificate is theirs", kubelet),
-    ]
+    ]);
+    items
 }
 
 fn worker(world: &World<'_>, node: &Node<'_>, pairs: &BTreeMap<Authority, Pair>) -> Vec<Item> {
@@ -127,5 +128,6 @@ fn worker(world: &World<'_>, node: &Node<'_>, pairs: &BTreeMap<Authority, Pair>)
             Some("kubelet restarts on a node that has joined"),
         ),
     };
-    vec![item("rotate.kubelet", "its kubelet's certificate is of the new authority", verdict)]
+    let kubelet = item("rotate.kubelet", "its kubelet's certificate is of the new authority", verdict);
+    member::reissued(node, &context, pairs).into_iter().chain([kubelet]).collect()
 }

@@ -30,6 +30,8 @@ pub struct Pair {
 pub struct Node<'a> {
     pub spec: &'a NodeSpec,
     pub etcd: EtcdLayout,
+    /// Whether it has a member of etcd that runs as a service.
+    pub has_service: bool,
     pub seen: &'a Seen,
     pub sight: Sight,
 }
@@ -63,7 +65,11 @@ impl<'a> World<'a> {
                 None => Err("it was not looked at".to_owned()),
             };
             match sight {
-                Ok((seen, sight)) => nodes.push(Node { spec, etcd: base.spec.etcd, seen, sight }),
+                Ok((seen, sight)) => {
+                    let etcd = base.spec.etcd;
+                    let has_service = etcd == EtcdLayout::Service && base.spec.is_member(spec);
+                    nodes.push(Node { spec, etcd, has_service, seen, sight });
+                }
                 Err(why) => unknown.push(refused(
                     Owner::Node(spec.name.clone()),
                     vec![(
@@ -113,6 +119,12 @@ impl Node<'_> {
     /// The certificates in a shared file.
     pub fn certificates(&self, path: SharedPath) -> &[Trusted] {
         self.sight.certificates(&self.at(path))
+    }
+
+    /// Whether the certificate in this file is what is shown on a port.
+    pub fn shows(&self, port: u16, path: &str) -> bool {
+        let own = self.sight.certificates(path).first();
+        own.is_some() && self.sight.live.get(&port) == own
     }
 
     /// Whether it keeps all authorities, old and new, with their keys.

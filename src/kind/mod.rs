@@ -32,8 +32,11 @@ pub mod testing;
 mod time;
 mod write;
 
-pub use action::{ETCD_LEAVE, encryption, renew, upgrade};
-pub use cluster::{config::wanted_etcd_image, judge_cluster, spread_coredns, wanted_objects};
+pub use action::{ETCD_LEAVE, encryption, etcd_takeover, renew, upgrade};
+pub use cluster::{
+    config::{external_etcd, wanted_etcd_image},
+    judge_cluster, spread_coredns, wanted_objects,
+};
 pub use context::Context;
 
 use crate::model::{

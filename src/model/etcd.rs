@@ -20,6 +20,9 @@ impl EtcdLayout {
     pub const PEER_PORT: u16 = 2380;
     /// The folder of a service's certificate, key and authority: out of what kubeadm reads, and what a set-aside moves.
     pub const SERVICE_FOLDER: &'static str = "/etc/kbootstrap/etcd";
+    /// Where a static pod's manifest lies while a conversion takes its member over: beside its folder, so that it goes and
+    /// comes back by one rename. It tells that this machine is in the midst of it.
+    pub const KEPT_MANIFEST: &'static str = "/etc/kubernetes/etcd.yaml.kbootstrap";
     /// The unit of a service.
     pub const UNIT: &'static str = "kbootstrap-etcd.service";
 

@@ -2,6 +2,7 @@
 
 pub mod encryption;
 mod etcd_member;
+pub mod etcd_takeover;
 mod even;
 mod init;
 mod join;

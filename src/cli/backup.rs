@@ -14,7 +14,7 @@ use std::{
 use clap::{Args, Subcommand};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339, macros::format_description};
 
-use super::{Failure, Format, Machines, Output, control_planes::ControlPlanes};
+use super::{Failure, Format, Machines, Output, control_planes::ControlPlanes, etcd::convert};
 use crate::{
     backup::{self, SUFFIX, Taken},
     error::{Error, ExitStatus},
@@ -116,7 +116,9 @@ impl Take {
         }
         let answer = kube::ask(Arc::clone(&seen.link), seen.admin_conf.as_ref(), &[]).await;
         let cluster = kube::classify(&seen.sights(), answer);
-        let etcd = layout::settled(spec, &cluster, &seen.observations).etcd;
+        let settled = layout::settled(spec, &cluster, &seen.observations);
+        convert::refuse_in_between(&settled, &seen.observations)?;
+        let etcd = settled.etcd;
         let live = match cluster {
             Cluster::Live(live) => live,
             Cluster::Absent | Cluster::HalfFormed { .. } => {

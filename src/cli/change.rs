@@ -15,6 +15,7 @@ use super::{
         as_expected, failed_status, finished, has_refusals, left_behind, not_reached, nothing_to_change, notices,
         unsatisfied,
     },
+    etcd::convert,
     execute::{Connections, execute, summarise, wait_for_found},
     locks::{self, Quorum, Taking},
     runs,
@@ -208,6 +209,10 @@ impl Change<'_> {
     }
 
     fn can_begin(&self, survey: &Survey) -> Result<(), Failure> {
+        // Members of both kinds are what no other command plans with; what ends a cluster ends both.
+        if self.quorum == Quorum::Majority && self.command != convert::COMMAND {
+            convert::refuse_in_between(&survey.spec, &survey.observations)?;
+        }
         if let Cluster::Unknown { reason } = &survey.cluster
             && self.needs_cluster
             // What a plan refuses for another reason is told by itself.

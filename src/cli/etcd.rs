@@ -1,6 +1,7 @@
 //! `kbootstrap etcd`: care of etcd's data.
 
 mod alarms;
+pub mod convert;
 mod defrag;
 mod members;
 
@@ -21,6 +22,7 @@ enum Command {
     Members(members::Members),
     Alarms(alarms::Alarms),
     Defrag(defrag::Defrag),
+    Convert(convert::Convert),
 }
 
 impl Etcd {
@@ -29,6 +31,7 @@ impl Etcd {
             Command::Members(members) => members.run(output).await,
             Command::Alarms(alarms) => alarms.run(output).await,
             Command::Defrag(defrag) => defrag.run(output).await,
+            Command::Convert(convert) => convert.run(output).await,
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::{
     action::{Actions, Condition, Expected, Setup, conditions, etcd_condition},
     backup,
     error::{Error, ExitStatus},
+    kind::etcd_takeover,
     kube,
     model::{
         cluster::ClusterSpec,
@@ -19,7 +20,7 @@ use crate::{
         node::Role,
         observe::Observation,
     },
-    plan::layout,
+    plan::{convert, layout},
     render::images,
     ui::{self, EtcdStatus, NodeStatus, Paint, Status as Shown},
 };
@@ -95,8 +96,9 @@ async fn probe(seen: &ControlPlanes, live: &Live) -> Result<Condition, Failure> 
 fn shown(seen: &ControlPlanes, cluster: &Cluster) -> Shown {
     let spec = &seen.spec;
     let empty = Live::default();
+    let settled = layout::settled(spec, cluster, &seen.observations);
     let (state, reason, live) = match cluster {
-        Cluster::Live(live) => ("live", None, &**live),
+        Cluster::Live(live) => ("live", between(&settled, seen), &**live),
         Cluster::Absent => (
             "absent",
             Some("no control plane of the inventory carries a cluster: kbootstrap up forms it".into()),
@@ -113,7 +115,6 @@ fn shown(seen: &ControlPlanes, cluster: &Cluster) -> Shown {
     let nodes = names.iter().chain(foreign).map(|name| node(seen, live, name)).collect();
     let mut all = Vec::new();
     if state == "live" {
-        let settled = layout::settled(spec, cluster, &seen.observations);
         let expected = Expected { nodes: &names, control_planes: &control_planes, members: settled.voters() };
         all = conditions(live, expected);
         // A member with a leader knows of all others; one without quorum would only know its own past.
@@ -134,6 +135,12 @@ fn shown(seen: &ControlPlanes, cluster: &Cluster) -> Shown {
         nodes,
         conditions: all,
     }
+}
+
+/// Said of a cluster whose etcd is on its way from one layout to the other.
+fn between(settled: &ClusterSpec, seen: &ControlPlanes) -> Option<String> {
+    let (what, next) = etcd_takeover::UNDER_WAY;
+    convert::is_under_way(settled, &seen.observations).then(|| format!("{what}: {next}"))
 }
 
 fn node(seen: &ControlPlanes, live: &Live, name: &NodeName) -> NodeStatus {

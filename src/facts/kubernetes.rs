@@ -35,6 +35,7 @@ pub fn parse(texts: &Texts, listing: &Listing) -> Result<Kubernetes, FactError> 
         shared_pki: owned(SHARED_PKI.into_iter().filter(|name| has_shared(listing, name))),
         etcd_data: has_member(listing, EtcdLayout::Stacked),
         etcd_service: has_member(listing, EtcdLayout::Service),
+        etcd_taken: listing.has(EtcdLayout::KEPT_MANIFEST),
         restoring: listing.has(&format!("{RESTORE}/etcd.db")),
         etcd: None,
         readyz: None,
@@ -109,6 +110,12 @@ mod tests {
         let (key, crt) = (EtcdLayout::Service.ca_key(), "/etc/kubernetes/pki/etcd/ca.crt");
         assert_eq!(listed(&[key, crt]).shared_pki, ["etcd/ca.crt", "etcd/ca.key"]);
         assert!(listed(&[key]).shared_pki.is_empty());
+    }
+
+    #[test]
+    fn a_control_plane_whose_member_is_being_taken_over() {
+        let seen = listed(&["/etc/kubernetes/etcd.yaml.kbootstrap", "/var/lib/kbootstrap/etcd/member"]);
+        assert!(seen.etcd_taken && seen.etcd_service && !seen.etcd_data);
     }
 
     #[test]

@@ -82,6 +82,14 @@ impl Draft {
         self.change(edit::schedule(&self.text, schedule))
     }
 
+    /// Says that etcd is a service.
+    ///
+    /// # Errors
+    /// The text can't be changed so.
+    pub fn etcd_service(&mut self) -> Result<(), Error> {
+        self.change(edit::etcd_service(&self.text))
+    }
+
     fn change(&mut self, text: Result<String, String>) -> Result<(), Error> {
         self.text = text.map_err(|why| failed(&self.path).cause(why))?;
         Ok(())

@@ -3,6 +3,7 @@
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value, value};
 
 use crate::model::backup::Schedule;
+use crate::model::etcd::EtcdLayout;
 use crate::model::label::LabelValue;
 use crate::model::name::{Host, NodeName};
 use crate::model::node::Role;
@@ -103,6 +104,18 @@ pub fn schedule(text: &str, schedule: Option<&Schedule>) -> Result<String, Strin
     if let Some(Item::Value(Value::InlineTable(table))) = document.get_mut("backup") {
         table.fmt();
     }
+    Ok(document.to_string())
+}
+
+/// The text with etcd as a service; what else is said stays.
+///
+/// # Errors
+/// The text is no inventory, in words.
+pub fn etcd_service(text: &str) -> Result<String, String> {
+    let mut document = parse(text)?;
+    let table = document.entry("etcd").or_insert_with(|| Item::Table(Table::new()));
+    let table = table.as_table_like_mut().ok_or("its `etcd` is no table")?;
+    put(table, "layout", Value::from(EtcdLayout::Service.to_string()));
     Ok(document.to_string())
 }
 
@@ -323,6 +336,17 @@ mod tests {
         assert_eq!(schedule(TABLES, None).unwrap(), TABLES);
         let inline = "backup = { recipients = [] }\n";
         assert!(schedule(inline, Some(&daily)).unwrap().contains("recipients = [], schedule = \"daily\""), "{inline}");
+    }
+
+    #[test]
+    fn etcds_layout_is_written_once_where_it_stands() {
+        let text = "# mine\n[etcd] # of kubeadm\nlayout = \"stacked\" # for now\n\n[time]\nmanage = true\n";
+        let with = etcd_service(text).unwrap();
+        assert_eq!(with, text.replace("stacked", "service"));
+        assert_eq!(etcd_service(&with).unwrap(), with);
+        let added = etcd_service(TABLES).unwrap();
+        assert_eq!(added, format!("{TABLES}\n[etcd]\nlayout = \"service\"\n"));
+        assert!(etcd_service(INLINE).unwrap().ends_with("[etcd]\nlayout = \"service\"\n# end\n"));
     }
 
     #[test]

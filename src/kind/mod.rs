@@ -33,8 +33,11 @@ pub mod testing;
 mod time;
 mod write;
 
-pub use action::{ETCD_LEAVE, encryption, etcd_certificate, renew, upgrade};
-pub use cluster::{config::wanted_etcd_image, judge_cluster, spread_coredns, wanted_objects};
+pub use action::{ETCD_LEAVE, encryption, etcd_certificate, etcd_takeover, renew, upgrade};
+pub use cluster::{
+    config::{external_etcd, wanted_etcd_image},
+    judge_cluster, spread_coredns, wanted_objects,
+};
 pub use context::Context;
 pub use probe::{REMARK, begins_member};
 

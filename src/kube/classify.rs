@@ -107,7 +107,10 @@ fn alone(node: &NodeName, kubernetes: &Kubernetes, sights: &[Sight<'_>], answer:
         Some(Some(false)) => {
             half("its etcd says that ConfigMap kubeadm-config is not there: kubeadm init did not finish")
         }
-        _ if !kubernetes.etcd_data => half("kubeadm init began there, and its etcd never stored anything"),
+        // A member as a service has data from before init on.
+        _ if !kubernetes.etcd_data && !kubernetes.etcd_service => {
+            half("kubeadm init began there, and its etcd never stored anything")
+        }
         _ => unknown(format!("{node} carries cluster state, but the cluster does not answer{}", because(answer))),
     }
 }
@@ -141,6 +144,8 @@ mod tests {
         Begun,
         /// Data in etcd, which does not answer.
         Stored,
+        /// Data in etcd, a service that does not answer.
+        Served,
         /// Data in etcd, which says whether `kubeadm-config` is there.
         Asked(Option<bool>),
         /// Only `kubelet.conf`.
@@ -157,6 +162,7 @@ mod tests {
             Is::Silent | Is::Bare => Kubernetes::default(),
             Is::Begun => state,
             Is::Stored => Kubernetes { etcd_data: true, ..state },
+            Is::Served => Kubernetes { etcd_service: true, ..state },
             Is::Asked(kubeadm_config) => {
                 Kubernetes { etcd_data: true, etcd: Some(Etcd { kubeadm_config, ..Etcd::default() }), ..state }
             }
@@ -199,7 +205,7 @@ mod tests {
         Answer::Failed("refused".into())
     }
 
-    use Is::{Asked, Bare, Begun, Joined, Silent, Stored};
+    use Is::{Asked, Bare, Begun, Joined, Served, Silent, Stored};
 
     #[test]
     fn absent_needs_every_control_planes_word() {
@@ -232,7 +238,7 @@ mod tests {
     #[test]
     fn what_is_not_proven_is_unknown() {
         let silent = "cp1 carries cluster state, but the cluster does not answer: refused";
-        for one in [Stored, Asked(None), Asked(Some(true))] {
+        for one in [Stored, Served, Asked(None), Asked(Some(true))] {
             assert_eq!(verdict([one, Bare, Bare], Bare, failed()), silent);
         }
         assert_eq!(

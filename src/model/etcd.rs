@@ -24,6 +24,9 @@ impl EtcdLayout {
     pub const SERVICE_FOLDER: &'static str = "/etc/kbootstrap/etcd";
     /// The folder of [`ca_key`](Self::ca_key) of a service, root's alone.
     pub const AUTHORITY_FOLDER: &'static str = "/etc/kbootstrap/pki";
+    /// Where a static pod's manifest lies while a conversion takes its member over: beside its folder, so that it goes and
+    /// comes back by one rename. It tells that this machine is in the midst of it.
+    pub const KEPT_MANIFEST: &'static str = "/etc/kubernetes/etcd.yaml.kbootstrap";
     /// The unit of a service.
     pub const UNIT: &'static str = "kbootstrap-etcd.service";
 

@@ -111,6 +111,9 @@ pub struct Kubernetes {
     pub etcd_data: bool,
     /// Whether etcd as a service has data here.
     pub etcd_service: bool,
+    /// Whether a conversion of etcd to a service is in its midst here
+    /// ([`KEPT_MANIFEST`](super::etcd::EtcdLayout::KEPT_MANIFEST)).
+    pub etcd_taken: bool,
     /// Whether a snapshot lies here that the next init begins from: a restore that has not come to its end.
     pub restoring: bool,
     /// What the local etcd says; absent where none runs or it does not answer.

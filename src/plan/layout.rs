@@ -17,8 +17,13 @@ use crate::{
 /// The wanted cluster with the layout that the machines have, whatever the inventory's number of control planes would give,
 /// and with its witness: the worker that the inventory marks, else the one that has it, else the one that fits best.
 pub fn settled(spec: &ClusterSpec, cluster: &Cluster, observations: &BTreeMap<NodeName, Observation>) -> ClusterSpec {
+    of_layout(layout(cluster, observations).unwrap_or(spec.etcd), spec, observations)
+}
+
+/// The wanted cluster with this layout of etcd, and with the witness that it then has.
+pub fn of_layout(etcd: EtcdLayout, spec: &ClusterSpec, observations: &BTreeMap<NodeName, Observation>) -> ClusterSpec {
     let mut settled = spec.clone();
-    settled.etcd = layout(cluster, observations).unwrap_or(spec.etcd);
+    settled.etcd = etcd;
     settled.witness = match settled.etcd {
         EtcdLayout::Service if spec.control_planes().count().is_multiple_of(2) => {
             let marked = spec.workers().find(|node| node.etcd_witness).map(|node| node.name.clone());

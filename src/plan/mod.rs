@@ -3,6 +3,7 @@
 mod away;
 mod basis;
 mod build;
+pub mod convert;
 pub mod defrag;
 pub mod encryption;
 pub mod expand;

@@ -4,6 +4,7 @@
 mod lab;
 
 mod certs;
+mod convert;
 mod drift;
 mod faults;
 mod formation;

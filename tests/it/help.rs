@@ -34,7 +34,7 @@ fn help() {
         insta::assert_snapshot!(format!("help_backup_{command}"), run(&["backup", command, "--help"]));
     }
     insta::assert_snapshot!("help_secrets_rotate-key", run(&["secrets", "rotate-key", "--help"]));
-    for command in ["members", "alarms", "defrag"] {
+    for command in ["members", "alarms", "defrag", "convert"] {
         insta::assert_snapshot!(format!("help_etcd_{command}"), run(&["etcd", command, "--help"]));
     }
 }

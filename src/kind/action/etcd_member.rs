@@ -3,7 +3,7 @@
 
 use super::{
     super::{op, write},
-    Context, etcd_certificate, etcd_client, join,
+    Context, etcd_certificate, etcd_client, etcd_takeover, join,
 };
 use crate::{
     model::{
@@ -35,10 +35,19 @@ pub fn reads() -> Vec<Read> {
 
 pub fn judge(context: &Context<'_>) -> Verdict {
     let (spec, node) = (context.spec, context.node);
+    if node.is_control_plane() && etcd_takeover::is_under_way(spec, |name| context.facts.get(name)) {
+        return op::refused(etcd_takeover::UNDER_WAY.0, etcd_takeover::UNDER_WAY.1);
+    }
     if let Some(given) = spec.etcd_given.filter(|given| *given != spec.etcd && node.is_control_plane()) {
         return op::refused(
             format!("the cluster's etcd is {}, the inventory says {given}", spec.etcd),
-            format!("a cluster keeps the layout it was formed with: set `layout = \"{}\"` in [etcd]", spec.etcd),
+            match given {
+                EtcdLayout::Service => {
+                    "kbootstrap etcd convert turns it into that while it serves; \
+                                        or set `layout = \"stacked\"` in [etcd]"
+                }
+                EtcdLayout::Stacked => "there is no way back: set `layout = \"service\"` in [etcd]",
+            },
         );
     }
     if spec.etcd != EtcdLayout::Service {
@@ -67,7 +76,7 @@ fn has_unit(context: &Context<'_>) -> bool {
 }
 
 /// Whether the unit is as it shall be, and at work.
-fn stands(context: &Context<'_>) -> bool {
+pub(super) fn stands(context: &Context<'_>) -> bool {
     let Some(FileSeen::File { content: Some(content), .. }) = context.seen.files.get(etcd::UNIT_PATH) else {
         return false;
     };
@@ -166,7 +175,7 @@ rm -rf {folder} {programs}"#,
 
 /// User, programs, certificate: whatever of them is not there. The programs are those of the image that a static pod would
 /// run, so that a registry is all that is needed.
-fn install(context: &Context<'_>) -> Op {
+pub(super) fn install(context: &Context<'_>) -> Op {
     let script = format!(
         r#"id -u {user} > /dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin {user}
 chmod 711 /var/lib/kbootstrap
@@ -195,7 +204,7 @@ chmod 700 {data}"#,
 }
 
 /// POSIX text that writes the unit, and what it begins with where that is given: members and state.
-fn put_unit(context: &Context<'_>, begins: Option<(&str, &str)>) -> String {
+pub(super) fn put_unit(context: &Context<'_>, begins: Option<(&str, &str)>) -> String {
     let unit = etcd::unit(context.spec, context.node);
     let start = begins.map(|(members, state)| {
         let print = format!(
@@ -289,15 +298,25 @@ pub fn restart_text(context: &Context<'_>) -> String {
 /// POSIX text before kubeadm's init or join on a control plane: the certificate with which its API server asks etcd, and
 /// its own member well.
 pub fn before_kubeadm(context: &Context<'_>) -> String {
-    let (certificate, key) = EtcdLayout::Service.client_certificate();
     format!(
         r#"if [ ! -s {path} ]; then
 {sign}
 fi
-kb_left=240
+{healthy}"#,
+        path = etcd_client::path(),
+        sign = etcd_client::sign(context),
+        healthy = until_healthy(120, "etcd has no quorum: too few of its members are up"),
+    )
+}
+
+/// POSIX text that waits until this machine's member says that it is healthy, which it does with a quorum alone.
+pub(super) fn until_healthy(seconds: u32, else_say: &str) -> String {
+    let (certificate, key) = EtcdLayout::Service.client_certificate();
+    format!(
+        r#"kb_left={looks}
 until case $(curl -q -s --max-time 3 --noproxy '*' --cacert {ca} --cert {certificate} --key {key} https://127.0.0.1:{port}/health) in *'"health":"true"'*) ;; *) false ;; esac; do
   if [ "$kb_left" = 0 ]; then
-    echo 'etcd has no quorum: too few of its members are up' >&2
+    echo {words} >&2
     journalctl --no-pager -n 8 -o cat -u {unit} >&2
     exit 1
   fi
@@ -305,8 +324,8 @@ until case $(curl -q -s --max-time 3 --noproxy '*' --cacert {ca} --cert {certifi
   sleep 0.5
 done
 "#,
-        path = etcd_client::path(),
-        sign = etcd_client::sign(context),
+        looks = seconds * 2,
+        words = quote(else_say),
         ca = EtcdLayout::Service.ca_certificate(),
         port = EtcdLayout::CLIENT_PORT,
         unit = EtcdLayout::UNIT,

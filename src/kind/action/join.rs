@@ -3,7 +3,7 @@
 
 use super::{
     super::{op, write},
-    Context, encryption, etcd_member, kubeadm, pki,
+    Context, encryption, etcd_member, etcd_takeover, kubeadm, pki,
 };
 use crate::{
     model::{
@@ -178,7 +178,9 @@ fn missing_manifests(context: &Context<'_>) -> Vec<&'static str> {
         return Vec::new();
     }
     let mut wanted = vec!["kube-apiserver.yaml", "kube-controller-manager.yaml", "kube-scheduler.yaml"];
-    if context.spec.etcd.manifest().is_some() {
+    // A member that is being taken over is told of by its own step.
+    let converting = || etcd_takeover::is_under_way(context.spec, |name| context.facts.get(name));
+    if context.spec.etcd.manifest().is_some() && !converting() {
         wanted.push("etcd.yaml");
     }
     let there = &context.seen.facts.kubernetes.manifests;

@@ -55,9 +55,19 @@ pub fn set_aside(what: &str, proof: &str, etcd: Option<EtcdLayout>, keep_pki: bo
         None => String::new(),
         Some(EtcdLayout::Service) => etcd_member::end(),
         Some(EtcdLayout::Stacked) => {
-            let data = EtcdLayout::Stacked.data_folder();
+            // Half converted to a service, a cluster has members of both kinds, and a machine may have data of both.
             format!(
-                "if [ -d {data} ]; then find {data} -mindepth 1 -maxdepth 1 -exec mv -t \"$kb_aside/etcd\" {{}} +; fi"
+                r#"if [ -d {data} ]; then find {data} -mindepth 1 -maxdepth 1 -exec mv -t "$kb_aside/etcd" {{}} +; fi
+if [ -d {service} ]; then
+  (
+    kb_aside=$kb_aside/service
+    mkdir -m 700 "$kb_aside"
+    {end}
+  )
+fi"#,
+                data = EtcdLayout::Stacked.data_folder(),
+                service = EtcdLayout::Service.data_folder(),
+                end = etcd_member::end(),
             )
         }
     };
@@ -86,7 +96,7 @@ for kb_pod in $(crictl pods -q); do crictl -t 60s rmp -f "$kb_pod" > /dev/null; 
 {ends}
 if [ -d /etc/kubernetes ]; then
   cp -a /etc/kubernetes "$kb_aside/kubernetes"
-  rm -rf /etc/kubernetes/*.conf /etc/kubernetes/manifests /etc/kubernetes/tmp /etc/kubernetes/pki
+  rm -rf /etc/kubernetes/*.conf /etc/kubernetes/manifests /etc/kubernetes/tmp /etc/kubernetes/pki {taken}
   for kb_file in {kept}; do
     if [ -e "$kb_aside/kubernetes/pki/$kb_file" ]; then
       mkdir -p -m 755 /etc/kubernetes/pki /etc/kubernetes/pki/etcd
@@ -99,6 +109,7 @@ awk '$2 ~ "^/var/lib/kubelet/" {{ print $2 }}' /proc/mounts | sort -r | while re
 if [ -d /var/lib/kubelet ]; then find /var/lib/kubelet -mindepth 1 -maxdepth 1 -exec mv -t "$kb_aside/kubelet" {{}} +; fi
 rm -f /var/lib/kbootstrap/stamps/kubelet.service"#,
         aside = write::ASIDE,
+        taken = EtcdLayout::KEPT_MANIFEST,
     );
     op::node("node.set-aside", what, script, 300)
 }
@@ -145,20 +156,31 @@ mod tests {
         write("etc/kubernetes/pki/encryption/config.yaml");
         write("var/lib/etcd/member/wal/0");
         write("var/lib/kubelet/config.yaml");
+        // Of a conversion that did not come to its end.
+        write("etc/kubernetes/etcd.yaml.kbootstrap");
+        write("var/lib/kbootstrap/etcd/member/wal/1");
+        write("etc/kbootstrap/etcd/member.key");
         let path = programs(folder.path(), &[("systemctl", ":"), ("crictl", "echo \"$*\" >> \"${0%/*}/crictl.log\"")]);
         let prefix = |text: &str| {
             let root = root.to_str().unwrap();
             text.replace("/etc/kubernetes", &format!("{root}/etc/kubernetes"))
                 .replace("/var/lib/", &format!("{root}/var/lib/"))
+                .replace("/etc/kbootstrap", &format!("{root}/etc/kbootstrap"))
+                .replace("/etc/systemd", &format!("{root}/etc/systemd"))
+                .replace("/opt/", &format!("{root}/opt/"))
         };
         let op = set_aside("x", "", Some(EtcdLayout::Stacked), true);
         let crate::model::op::Work::Node { script, .. } = &op.work else { panic!() };
         sh_with(&prefix(script), &[("PATH", &path)]).unwrap();
         let aside: Vec<_> = std::fs::read_dir(root.join("var/lib/kbootstrap/aside")).unwrap().collect();
         let aside = aside[0].as_ref().unwrap().path();
-        for path in
-            ["etcd/member/wal/0", "kubelet/config.yaml", "kubernetes/pki/apiserver.crt", "kubernetes/admin.conf"]
-        {
+        for path in [
+            "etcd/member/wal/0",
+            "service/etcd/member/wal/1",
+            "kubelet/config.yaml",
+            "kubernetes/pki/apiserver.crt",
+            "kubernetes/admin.conf",
+        ] {
             assert!(aside.join(path).exists(), "{path}");
         }
         assert_eq!(mode(&aside), 0o700);
@@ -170,6 +192,9 @@ mod tests {
             ("etc/kubernetes/admin.conf", false),
             ("etc/kubernetes/manifests", false),
             ("var/lib/etcd/member", false),
+            ("etc/kubernetes/etcd.yaml.kbootstrap", false),
+            ("var/lib/kbootstrap/etcd/member", false),
+            ("etc/kbootstrap/etcd", false),
             ("var/lib/kubelet/config.yaml", false),
         ] {
             assert_eq!(root.join(path).exists(), stays, "{path}");

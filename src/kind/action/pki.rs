@@ -64,20 +64,27 @@ fn misplaced(context: &Context<'_>) -> Option<&'static str> {
     others.map(EtcdLayout::ca_key).find(|path| there(path))
 }
 
-/// Puts it where it belongs. Who reads it meanwhile finds it in either place: it is in the new one before it leaves the old.
 fn move_etcd_key(from: &str, context: &Context<'_>) -> Op {
-    let to = context.spec.etcd.ca_key();
-    let script = format!(
-        r#"if [ ! -e {from} ]; then exit 0; fi
-if [ -e {to} ] && ! cmp -s {from} {to}; then
-  echo '{from} and {to} are different keys; nothing was changed' >&2
-  exit 1
-fi
+    let etcd = context.spec.etcd;
+    let what = format!("move the key of etcd's authority to {}", etcd.ca_key());
+    op::node("pki.move", what, moves_etcd_key(from, etcd), op::QUICK_S)
+}
+
+/// POSIX text that puts the key of etcd's authority where this layout has it. Who reads it meanwhile finds it in either place:
+/// it is in the new one before it leaves the old.
+pub fn moves_etcd_key(from: &str, etcd: EtcdLayout) -> String {
+    let to = etcd.ca_key();
+    format!(
+        r#"if [ -e {from} ]; then
+  if [ -e {to} ] && ! cmp -s {from} {to}; then
+    echo '{from} and {to} are different keys; neither was changed' >&2
+    exit 1
+  fi
 {put}
-rm -f {from}"#,
-        put = shared::put_etcd_key(context.spec.etcd, write::Source::Output(&format!("cat {from}"))),
-    );
-    op::node("pki.move", format!("move the key of etcd's authority to {to}"), script, op::QUICK_S)
+  rm -f {from}
+fi"#,
+        put = shared::put_etcd_key(etcd, write::Source::Output(&format!("cat {from}"))),
+    )
 }
 
 /// Writes the eight files, those of their folder all at once: they are put together beside it, and renamed. What has a place

@@ -94,6 +94,22 @@ pub fn wanted_etcd_image(spec: &ClusterSpec, live: &Live) -> Option<Op> {
     Some(cluster_op("cluster.apply", "write the image of etcd into kubeadm's configuration", call, 60))
 }
 
+/// Tells kubeadm's configuration that etcd is not kubeadm's any more; absent where it knows. It is the cluster's own word for
+/// how its etcd runs.
+pub fn external_etcd(spec: &ClusterSpec, live: &Live) -> Option<Op> {
+    let found = live.kubeadm_config.as_ref()?;
+    let wanted = render::kubeadm::cluster(spec)["etcd"].clone();
+    if found["etcd"] == wanted {
+        return None;
+    }
+    // In the place of what is there: kubeadm refuses both at once.
+    let mut config = found.clone();
+    config["etcd"] = wanted;
+    let yaml = render::documents(&[config_map("kubeadm-config", "ClusterConfiguration", &config)]);
+    let call = ClusterOp::Apply { set: "kubeadm's configuration".to_owned(), yaml };
+    Some(cluster_op("cluster.apply", "write into kubeadm's configuration that etcd is a service", call, 60))
+}
+
 /// kubeadm gives each API server its own name besides those of the list, so that control planes that come and go need no
 /// change of it: what is missing of the inventory's own names comes, and nothing goes.
 fn keep_names(wanted: &mut Value, found: &Value, spec: &ClusterSpec) {
@@ -268,6 +284,21 @@ mod tests {
         let mut world = world();
         world.live_mut().kubeadm_config.as_mut().unwrap()["kubernetesVersion"] = json!("v1.30.13");
         assert!(matches!(verdict(&world), Verdict::Satisfied));
+    }
+
+    #[test]
+    fn external_etcd_takes_the_place_of_kubeadms() {
+        let mut world = world();
+        world.spec.etcd = crate::model::etcd::EtcdLayout::Service;
+        let crate::model::live::Cluster::Live(live) = &world.cluster else { panic!() };
+        let op = external_etcd(&world.spec, live).unwrap();
+        let crate::model::op::Work::Cluster(ClusterOp::Apply { yaml, .. }) = &op.work else { panic!() };
+        assert!(yaml.contains("external:") && !yaml.contains("local:"), "{yaml}");
+        let config = render::kubeadm::cluster(&world.spec);
+        world.live_mut().kubeadm_config = Some(config);
+        let crate::model::live::Cluster::Live(live) = &world.cluster else { panic!() };
+        assert_eq!(external_etcd(&world.spec, live), None);
+        assert!(matches!(verdict(&world), Verdict::Satisfied), "and nothing is left for `up`");
     }
 
     #[test]

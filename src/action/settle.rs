@@ -19,7 +19,7 @@ use crate::kube::partial::{Node, Pod};
 use crate::kube::{KubeError, rolling};
 use crate::model::facts::Etcd;
 use crate::model::live::{LiveNode, PodSeen};
-use crate::model::rolling::Settle;
+use crate::model::rolling::{Settle, Word};
 use crate::model::version::KubeVersion;
 use crate::shell::wrap;
 use crate::transport::{Limits, Script};
@@ -59,7 +59,10 @@ pub(super) async fn settle(
 
 async fn look(session: &Session, fleet: &Fleet, wanted: &Settle) -> Vec<Condition> {
     let (by_api, by_node) = tokio::join!(by_api(session, wanted), by_node(fleet, wanted));
-    let well = by_node.as_ref().map_or(Vec::new(), |answers| answers.well(wanted));
+    let well = match (&by_node, wanted.word) {
+        (Ok(answers), Word::Either) => answers.well(wanted),
+        _ => Vec::new(),
+    };
     let mut all = by_api.map_or_else(
         |error| vec![Condition::of("api", &[error.to_string()], String::new)],
         |seen| seen.conditions(wanted, &well),
@@ -250,6 +253,7 @@ mod tests {
             servers: Some(KubeVersion::new(31, 13)),
             members: Some(1),
             looks: 3,
+            word: Word::Either,
         }
     }
 

@@ -59,6 +59,16 @@ pub struct Settle {
     pub members: Option<usize>,
     /// Looks in a row that must find everything right.
     pub looks: u32,
+    /// By whose word a static pod is well.
+    pub word: Word,
+}
+
+/// By whose word a static pod is well. kubelet asks ten to twenty seconds after a start for the first time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// kubelet's, or its own: where more of the run follows, and its end waits for kubelet's.
+    Either,
+    Kubelet,
 }
 
 /// What somebody allows a roll to do.

@@ -8,7 +8,7 @@ use crate::model::{
     node::NodeSpec,
     op::{ClusterOp, Op, Work},
     plan::{Change, Item, Verdict},
-    rolling::Settle,
+    rolling::{Settle, Word},
     version::KubeVersion,
 };
 
@@ -47,7 +47,7 @@ impl Away<'_> {
         if self.others().next().is_none() {
             return items;
         }
-        let well = self.others().map(|other| settle(self.spec, other, None, None, 1)).collect();
+        let well = self.others().map(|other| settle(self.spec, other, None, None, 1, Word::Either)).collect();
         items.push(self.step("others", "every other control plane is well", well));
         let call = ClusterOp::MoveEtcdLeader { from: name.clone() };
         let ops = vec![op("etcd.leader", "move etcd's leadership away", call, LEADER_S)];
@@ -82,11 +82,12 @@ pub fn settle(
     servers: Option<KubeVersion>,
     kubelet: Option<KubeVersion>,
     looks: u32,
+    word: Word,
 ) -> Op {
     let node = spec.node(name);
     let control_plane = node.is_some_and(NodeSpec::is_control_plane);
     let members = node.filter(|node| spec.is_member(node)).map(|_| spec.voters());
-    let settle = Settle { node: name.clone(), kubelet, control_plane, servers, members, looks };
+    let settle = Settle { node: name.clone(), kubelet, control_plane, servers, members, looks, word };
     let what = match looks {
         1 => format!("see that {name} is well"),
         looks => format!("wait until {name} is well {looks} times in a row"),

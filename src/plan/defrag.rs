@@ -11,6 +11,7 @@ use crate::{
         observe::Observation,
         op::Op,
         plan::{Chain, Change, Gate, Item, Owner, Plan, Refusal, Verdict},
+        rolling::Word,
     },
 };
 
@@ -76,7 +77,7 @@ struct Turn<'a> {
 
 fn turn_items(spec: &ClusterSpec, name: &NodeName, etcd: &Etcd, turn: &Turn<'_>) -> Vec<Item> {
     let layout = spec.etcd;
-    let settle = |node: &NodeName, looks: u32| settle(spec, node, None, None, looks);
+    let settle = |node: &NodeName, looks: u32| settle(spec, node, None, None, looks, Word::Kubelet);
     let mut items = Vec::new();
     // Under an alarm nobody is well, and that is what this is for.
     let others: Vec<Op> = turn.names.iter().filter(|other| *other != name).map(|other| settle(other, 1)).collect();

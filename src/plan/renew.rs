@@ -18,6 +18,7 @@ use crate::{
         node::NodeSpec,
         op::{ClusterOp, Op, Work},
         plan::{Chain, Change, Gate, Item, Owner, Plan, Refusal, Verdict},
+        rolling::Word,
     },
 };
 
@@ -139,7 +140,7 @@ fn items(context: &Context<'_>, found: Found<'_>, lives: bool) -> Vec<Item> {
     items.extend(around.away());
     items.extend(service.then(|| item("renew.etcd", ETCD, etcd(context, lives))));
     items.push(item("renew.servers", "servers show the new ones", change(diff, ops, Some(disrupts))));
-    let well = settle(context.spec, &context.node.name, None, None, LOOKS);
+    let well = settle(context.spec, &context.node.name, None, None, LOOKS, Word::Kubelet);
     items.push(item("renew.settled", "this control plane is well", change("", vec![well], None)));
     items.push(around.back());
     items

@@ -37,6 +37,7 @@ use crate::{
         observe::{Observation, Seen},
         op::Op,
         plan::{Chain, Change, Gate, Item, Notice, Owner, Plan, Refusal, Verdict},
+        rolling::Word,
         step::{Action, Step, StepKind},
     },
 };
@@ -169,7 +170,8 @@ impl Conversion<'_> {
             plan.chains.push(Chain { owner: Owner::Node(witness.name.clone()), items: self.witness_items(witness) });
         }
         let mut items = checks::cluster(self);
-        let all: Vec<Op> = self.end.control_planes().map(|node| settle(self.end, &node.name, None, None, 1)).collect();
+        let all: Vec<Op> =
+            self.end.control_planes().map(|node| settle(self.end, &node.name, None, None, 1, Word::Kubelet)).collect();
         items.push(item("convert.well", "every member is a service, and well", change(all, None)));
         let config = match kind::external_etcd(self.end, self.live) {
             Some(op) => Verdict::Change(Change {
@@ -221,7 +223,7 @@ impl Conversion<'_> {
         let takeover = change(vec![etcd_takeover::takeover(&context, true)], Some(disrupts));
         items.push(item(TAKEOVER.0, TAKEOVER.1, takeover));
         items.extend(self.schedule(&context));
-        let well = settle(self.spec, &node.name, None, None, LOOKS);
+        let well = settle(self.spec, &node.name, None, None, LOOKS, Word::Kubelet);
         items.push(item("convert.settled", "this control plane is well", change(vec![well], None)));
         items.push(around.back());
         items

@@ -17,6 +17,7 @@ use crate::{
         etcd::EtcdLayout,
         op::Op,
         plan::{Item, Verdict},
+        rolling::Word,
     },
     pki::{Authority, SharedPath, Trusted},
 };
@@ -128,7 +129,7 @@ pub fn surrounded(world: &World<'_>, node: &Node<'_>, mut items: Vec<Item>) -> V
     if let Some(at) = servers {
         drop(items.splice(at..at, around.away()));
     }
-    let well = settle(world.spec, &node.spec.name, None, None, LOOKS);
+    let well = settle(world.spec, &node.spec.name, None, None, LOOKS, Word::Kubelet);
     items.push(item("rotate.settled", "this node is well", change(vec![], vec![well], None)));
     if servers.is_some() {
         items.push(around.back());

@@ -13,6 +13,7 @@ use crate::{
         node::NodeSpec,
         op::{ClusterOp, Op},
         plan::{Chain, Change, Gate, Item, Owner, Refusal, Verdict},
+        rolling::Word,
         step::{Action, Package, Step, StepKind},
         version::KubeVersion,
     },
@@ -121,7 +122,7 @@ fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>, 
                 &mut items,
                 "upgrade.server-settled",
                 "its servers are well",
-                vec![settle(roll.spec, &context.node.name, Some(roll.target()), None, LOOKS)],
+                vec![settle(roll.spec, &context.node.name, Some(roll.target()), None, LOOKS, Word::Either)],
             );
             items.push(node.around("upgrade.server-").back());
         }
@@ -142,7 +143,7 @@ fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>, 
         node.add(&mut items, "upgrade.kubelet", "kubelet runs in its new version", vec![upgrade::restart()]);
     }
     let servers = control_plane.then_some(roll.target());
-    let settle = settle(roll.spec, &context.node.name, servers, Some(roll.target()), LOOKS);
+    let settle = settle(roll.spec, &context.node.name, servers, Some(roll.target()), LOOKS, Word::Either);
     node.add(&mut items, "upgrade.settled", "this node is well", vec![settle]);
     if drains && control_plane {
         items.push(node.around("upgrade.").back());

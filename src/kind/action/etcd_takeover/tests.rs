@@ -111,7 +111,10 @@ impl Machine {
         for name in ["etcd.yaml", "server.key", "peer.crt", "healthcheck-client.key"] {
             assert!(aside.join(name).exists(), "{name}");
         }
-        assert!(self.has("etc/kubernetes/pki/etcd/ca.crt") && self.has("etc/kubernetes/pki/etcd/ca.key"));
+        for (path, there) in [(EtcdLayout::Stacked.ca_key(), false), (EtcdLayout::Service.ca_key(), true)] {
+            assert_eq!(self.has(path.trim_start_matches('/')), there, "{path}");
+        }
+        assert!(self.has("etc/kubernetes/pki/etcd/ca.crt"));
     }
 }
 

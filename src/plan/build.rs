@@ -398,6 +398,7 @@ mod tests {
             ("half formed, authorities lost", plan_of(half_formed(), |_| {})),
         ] {
             assert!(plan.has_changes(), "{case}");
+            assert_eq!(plan.founds(), ["bare", "half formed, authorities lost"].contains(&case), "{case}");
             let opened: Vec<&Gate> = plan.items().filter_map(|(_, item)| item.opens.as_ref()).collect();
             for (owner, item) in plan.items() {
                 for gate in &item.waits {

@@ -1,17 +1,21 @@
-//! The certificate with which an API server asks etcd, where etcd is a service: kubeadm makes it, as it makes every other one of
-//! a control plane, though the authority's key lies where kubeadm does not look.
+//! What kubeadm needs of etcd where it does not run it: a member that is well, and the certificate with which an API server asks
+//! it. kubeadm makes that one, as it makes every other one of a control plane, though the authority's key lies where it does not
+//! look.
 
 use super::{
     super::{shared, write},
     Context,
 };
-use crate::{model::mode::Mode, pki::SharedPath};
+use crate::{
+    model::{etcd::EtcdLayout, mode::Mode},
+    pki::SharedPath,
+};
 
 /// The name of certificate and key, as kubeadm has it.
 const NAME: &str = "apiserver-etcd-client";
 
 /// Where the certificate lies.
-pub fn path() -> String {
+fn path() -> String {
     format!("{}/{NAME}.crt", SharedPath::FOLDER)
 }
 
@@ -37,5 +41,32 @@ rm -rf "$KB_IN/authority""#,
         version = context.spec.kubernetes().tag(),
         key = put("key", Mode::PRIVATE),
         crt = put("crt", Mode::PUBLIC),
+    )
+}
+
+/// POSIX text before kubeadm's init or join on a control plane: the certificate with which its API server asks etcd, and
+/// its own member well.
+pub fn before_kubeadm(context: &Context<'_>) -> String {
+    let (certificate, key) = EtcdLayout::Service.client_certificate();
+    format!(
+        r#"if [ ! -s {path} ]; then
+{sign}
+fi
+kb_left=240
+until case $(curl -q -s --max-time 3 --noproxy '*' --cacert {ca} --cert {certificate} --key {key} https://127.0.0.1:{port}/health) in *'"health":"true"'*) ;; *) false ;; esac; do
+  if [ "$kb_left" = 0 ]; then
+    echo 'etcd has no quorum: too few of its members are up' >&2
+    journalctl --no-pager -n 8 -o cat -u {unit} >&2
+    exit 1
+  fi
+  kb_left=$((kb_left - 1))
+  sleep 0.5
+done
+"#,
+        path = path(),
+        sign = sign(context),
+        ca = EtcdLayout::Service.ca_certificate(),
+        port = EtcdLayout::CLIENT_PORT,
+        unit = EtcdLayout::UNIT,
     )
 }

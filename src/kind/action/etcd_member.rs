@@ -3,7 +3,7 @@
 
 use super::{
     super::{op, write},
-    Context, etcd_certificate, etcd_client, join,
+    Context, etcd_certificate, join,
 };
 use crate::{
     model::{
@@ -283,33 +283,6 @@ pub fn restart_text(context: &Context<'_>) -> String {
         join::step_down(context),
         put_unit(context, None),
         EtcdLayout::UNIT
-    )
-}
-
-/// POSIX text before kubeadm's init or join on a control plane: the certificate with which its API server asks etcd, and
-/// its own member well.
-pub fn before_kubeadm(context: &Context<'_>) -> String {
-    let (certificate, key) = EtcdLayout::Service.client_certificate();
-    format!(
-        r#"if [ ! -s {path} ]; then
-{sign}
-fi
-kb_left=240
-until case $(curl -q -s --max-time 3 --noproxy '*' --cacert {ca} --cert {certificate} --key {key} https://127.0.0.1:{port}/health) in *'"health":"true"'*) ;; *) false ;; esac; do
-  if [ "$kb_left" = 0 ]; then
-    echo 'etcd has no quorum: too few of its members are up' >&2
-    journalctl --no-pager -n 8 -o cat -u {unit} >&2
-    exit 1
-  fi
-  kb_left=$((kb_left - 1))
-  sleep 0.5
-done
-"#,
-        path = etcd_client::path(),
-        sign = etcd_client::sign(context),
-        ca = EtcdLayout::Service.ca_certificate(),
-        port = EtcdLayout::CLIENT_PORT,
-        unit = EtcdLayout::UNIT,
     )
 }
 

@@ -139,3 +139,55 @@ rm -rf {FOLDER}"#,
 pub fn kept() -> String {
     format!("- etcd, API server and what they wrote, kept under {}", write::ASIDE)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path, process::Command};
+
+    use super::*;
+    use crate::kind::testing::{self, sh_with};
+
+    /// An archive's files as they arrived below `root`, with the key of etcd's authority where this layout has it.
+    fn arrived(root: &Path, etcd: EtcdLayout) {
+        let (incoming, machine) = (root.join(INCOMING.trim_start_matches('/')), root.join("machine"));
+        let lay = |path: &str, text: &str| {
+            let path = machine.join(path.trim_start_matches('/'));
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        SharedPath::ALL.iter().for_each(|path| lay(&path.at(etcd), path.as_str()));
+        lay(identity::PATH, "id");
+        lay("/etc/kbootstrap/haproxy.cfg", "of that machine");
+        fs::create_dir_all(&incoming).unwrap();
+        let files = ["etc/kubernetes", "etc/kbootstrap", identity::PATH.trim_start_matches('/')];
+        let mut tar = Command::new("tar");
+        let tar = tar.arg("-C").arg(&machine).arg("-cf").arg(incoming.join("files.tar")).args(files);
+        assert!(tar.status().unwrap().success());
+    }
+
+    #[test]
+    fn an_archive_of_either_layout_is_laid_where_this_one_looks() {
+        for (of, wanted) in EtcdLayout::ALL.into_iter().flat_map(|of| EtcdLayout::ALL.map(|wanted| (of, wanted))) {
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path();
+            arrived(root, of);
+            let spec = ClusterSpec { etcd: wanted, ..testing::spec() };
+            let crate::model::op::Work::Node { script, .. } = lay(&spec, &[]).work else { panic!() };
+            let at = root.to_str().unwrap();
+            let script = ["/etc/k", "/var/lib/k"]
+                .iter()
+                .fold(script, |text, path| text.replace(path, &format!("{at}{path}")))
+                .replace(&format!("restore.new{at}/"), "restore.new/")
+                .replace(&format!("restore.new/{at}/"), "restore.new/")
+                .replace("chown root:root", ": chown");
+            sh_with(&script, &[]).unwrap_or_else(|said| panic!("{of} to {wanted}: {said}"));
+            for path in SharedPath::ALL {
+                let there = root.join(path.at(wanted).trim_start_matches('/'));
+                assert_eq!(fs::read_to_string(&there).unwrap(), path.as_str(), "{of} to {wanted}");
+            }
+            let other = root.join(of.ca_key().trim_start_matches('/'));
+            assert_eq!(other.exists(), of == wanted, "{of} to {wanted}");
+            assert!(!root.join("etc/kbootstrap/haproxy.cfg").exists(), "what is another machine's");
+        }
+    }
+}

@@ -203,6 +203,12 @@ impl Plan {
         self.chains.iter().flat_map(|chain| chain.items.iter().map(move |item| (&chain.owner, item)))
     }
 
+    /// Whether it puts what is made only once on the leader's disk, before anybody else may get it. Where it does not, that lies
+    /// there from before.
+    pub fn founds(&self) -> bool {
+        self.items().any(|(_, item)| item.opens == Some(Gate::Founded))
+    }
+
     /// Whether a run would change anything.
     pub fn has_changes(&self) -> bool {
         self.items().any(|(_, item)| item.verdict.is_change())

@@ -1,9 +1,10 @@
-//! The certificate with which an API server asks etcd, where etcd is a service: kubeadm makes it, as it makes every other one of
-//! a control plane, though the authority's key lies where kubeadm does not look.
+//! What kubeadm needs of etcd where it does not run it: a member that is well, and the certificate with which an API server asks
+//! it. kubeadm makes that one, as it makes every other one of a control plane, though the authority's key lies where it does not
+//! look.
 
 use super::{
     super::{shared, write},
-    Context,
+    Context, etcd_member,
 };
 use crate::{model::mode::Mode, pki::SharedPath};
 
@@ -11,7 +12,7 @@ use crate::{model::mode::Mode, pki::SharedPath};
 const NAME: &str = "apiserver-etcd-client";
 
 /// Where the certificate lies.
-pub fn path() -> String {
+fn path() -> String {
     format!("{}/{NAME}.crt", SharedPath::FOLDER)
 }
 
@@ -37,5 +38,19 @@ rm -rf "$KB_IN/authority""#,
         version = context.spec.kubernetes().tag(),
         key = put("key", Mode::PRIVATE),
         crt = put("crt", Mode::PUBLIC),
+    )
+}
+
+/// POSIX text before kubeadm's init or join on a control plane: the certificate with which its API server asks etcd, and
+/// its own member well.
+pub fn before_kubeadm(context: &Context<'_>) -> String {
+    format!(
+        r#"if [ ! -s {path} ]; then
+{sign}
+fi
+{healthy}"#,
+        path = path(),
+        sign = sign(context),
+        healthy = etcd_member::until_healthy(120, "etcd has no quorum: too few of its members are up"),
     )
 }

@@ -3,7 +3,7 @@
 
 use super::{
     super::{op, write},
-    Context, etcd_certificate, etcd_client, etcd_takeover, join,
+    Context, etcd_certificate, etcd_takeover, join,
 };
 use crate::{
     model::{
@@ -292,20 +292,6 @@ pub fn restart_text(context: &Context<'_>) -> String {
         join::step_down(context),
         put_unit(context, None),
         EtcdLayout::UNIT
-    )
-}
-
-/// POSIX text before kubeadm's init or join on a control plane: the certificate with which its API server asks etcd, and
-/// its own member well.
-pub fn before_kubeadm(context: &Context<'_>) -> String {
-    format!(
-        r#"if [ ! -s {path} ]; then
-{sign}
-fi
-{healthy}"#,
-        path = etcd_client::path(),
-        sign = etcd_client::sign(context),
-        healthy = until_healthy(120, "etcd has no quorum: too few of its members are up"),
     )
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     super::{op, restore},
-    Context, etcd_member, kubeadm,
+    Context, etcd_client, kubeadm,
 };
 use crate::{
     model::{
@@ -63,8 +63,8 @@ fn init_op(context: &Context<'_>) -> Op {
     let before = match (etcd, restoring) {
         (EtcdLayout::Stacked, true) => restore::before_init(context),
         (EtcdLayout::Stacked, false) => String::new(),
-        (EtcdLayout::Service, true) => etcd_member::before_kubeadm(context),
-        (EtcdLayout::Service, false) => etcd_member::before_kubeadm(context) + &holds_no_cluster(),
+        (EtcdLayout::Service, true) => etcd_client::before_kubeadm(context),
+        (EtcdLayout::Service, false) => etcd_client::before_kubeadm(context) + &holds_no_cluster(),
     };
     let (options, after) = match restoring {
         true => (" --ignore-preflight-errors=DirAvailable--var-lib-etcd", restore::after_init(context)),

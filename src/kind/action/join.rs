@@ -3,7 +3,7 @@
 
 use super::{
     super::{op, write},
-    Context, encryption, etcd_member, etcd_takeover, kubeadm, pki,
+    Context, encryption, etcd_client, etcd_takeover, kubeadm, pki,
 };
 use crate::{
     model::{
@@ -196,7 +196,7 @@ fn ops(context: &Context<'_>) -> Vec<Op> {
         EtcdLayout::Stacked => {
             format!("{}kb_healthcheck\nkb_drop_learner\nkb_settle || exit 1", etcd_functions(context))
         }
-        EtcdLayout::Service => etcd_member::before_kubeadm(context),
+        EtcdLayout::Service => etcd_client::before_kubeadm(context),
     };
     let before = format!("{etcd}\n{}\n", kubelet_credentials(context));
     let mut ops = vec![pki::write_op(context.spec.etcd)];

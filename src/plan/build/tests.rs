@@ -1,0 +1,91 @@
+use super::*;
+use crate::{
+    model::{etcd::EtcdLayout, facts::Facts, observe::Seen},
+    plan::expand,
+    playbook,
+};
+
+fn plan_of(cluster: Cluster, leader_has: impl Fn(&mut Facts)) -> Plan {
+    let spec = kind::testing::spec();
+    let playbook = playbook::builtin();
+    let steps = spec.nodes.iter().map(|node| (node.name.clone(), expand::node_steps(&playbook, &spec, node))).collect();
+    let observations = spec.nodes.iter().map(|node| {
+        let mut seen = Seen::default();
+        if node.name.as_str() == "cp1" {
+            leader_has(&mut seen.facts);
+        }
+        (node.name.clone(), Observation::Seen(Box::new(seen)))
+    });
+    build(&Input {
+        spec: &spec,
+        steps: &steps,
+        cluster_steps: &expand::cluster_steps(&playbook, &spec),
+        observations: &observations.collect(),
+        cluster: &cluster,
+    })
+}
+
+/// What an init that died leaves: authorities and identity are on the leader's disk, so nobody puts them there.
+fn founded(facts: &mut Facts) {
+    let identity = ClusterIdentity { id: "01".into(), name: "lab".into(), ca_sha256: "ab".into() };
+    let there = &mut facts.kubernetes;
+    there.identity = Some(identity);
+    there.shared_pki = crate::pki::SharedPath::ALL.iter().map(ToString::to_string).collect();
+    there.ca_crt = Some("CA\n".into());
+}
+
+/// A gate that nobody opens is waited for until the end of days.
+#[test]
+fn whoever_waits_waits_for_somebody() {
+    let half = |facts: &mut Facts| {
+        founded(facts);
+        facts.kubernetes.configs = vec!["admin.conf".into()];
+    };
+    let half_formed = || Cluster::HalfFormed { node: "cp1".parse().unwrap(), reason: "init died".into() };
+    for (case, plan) in [
+        ("bare", plan_of(Cluster::Absent, |_| {})),
+        ("founded", plan_of(Cluster::Absent, founded)),
+        ("half formed", plan_of(half_formed(), half)),
+        ("half formed, authorities lost", plan_of(half_formed(), |_| {})),
+    ] {
+        assert!(plan.has_changes(), "{case}");
+        assert_eq!(plan.founds(), ["bare", "half formed, authorities lost"].contains(&case), "{case}");
+        let opened: Vec<&Gate> = plan.items().filter_map(|(_, item)| item.opens.as_ref()).collect();
+        for (owner, item) in plan.items() {
+            for gate in &item.waits {
+                let by_itself = matches!(gate, Gate::AllPreflightPassed | Gate::NodesSettled);
+                assert!(by_itself || opened.contains(&gate), "{case}: {owner} {} waits for {gate}", item.step);
+            }
+        }
+    }
+}
+
+/// Where a member of etcd begins, the witness's among them, and nowhere else.
+#[test]
+fn the_disk_of_a_member_is_tried_before_it_begins() {
+    let probed = |layout: EtcdLayout, there: fn(&str) -> bool| -> Vec<String> {
+        let mut spec = kind::testing::spec();
+        if layout == EtcdLayout::Service {
+            spec.nodes.retain(|node| node.name.as_str() != "cp3");
+            spec.witness = Some("w1".parse().unwrap());
+        }
+        spec.etcd = layout;
+        let playbook = playbook::builtin();
+        let probed = |node: &&NodeSpec| {
+            let mut world = kind::testing::World::bare();
+            world.spec = spec.clone();
+            if there(node.name.as_str()) {
+                let live = kind::testing::World::live(node.name.as_str());
+                (world.seen, world.cluster, world.facts) = (live.seen, live.cluster, live.facts);
+            }
+            let steps = expand::node_steps(&playbook, &spec, node);
+            let items = world.judge(node.name.as_str(), |context| node_items(&steps, context));
+            let item = items.into_iter().find(|item| item.step.as_str() == "preflight.etcd-disk").unwrap();
+            matches!(item.verdict, Verdict::Probe(_))
+        };
+        spec.nodes.iter().filter(probed).map(|node| node.name.to_string()).collect()
+    };
+    assert_eq!(probed(EtcdLayout::Stacked, |_| false), ["cp1", "cp2", "cp3"]);
+    assert_eq!(probed(EtcdLayout::Service, |_| false), ["cp1", "cp2", "w1"]);
+    assert_eq!(probed(EtcdLayout::Stacked, |_| true), [] as [&str; 0]);
+}

@@ -76,7 +76,9 @@ impl Machine {
         let systemctl = format!(
             "echo \"$*\" >> {root}/systemctl.log\ncase $* in *is-active*) [ -e {root}/active ] ;; restart*etcd*) touch {root}/active ;; esac"
         );
-        let curl = format!("[ -e {root}/active ] && [ -e {root}/{NEW} ] && echo '{{\"health\":\"true\"}}'");
+        let curl = format!(
+            "case $* in *readyz*) printf 200; exit ;; esac\n[ -e {root}/active ] && [ -e {root}/{NEW} ] && echo '{{\"health\":\"true\"}}'"
+        );
         let mut all = vec![
             ("crictl", crictl.as_str()),
             ("systemctl", &systemctl),

@@ -14,11 +14,13 @@ use crate::model::facts::ClusterIdentity;
 use crate::model::name::NodeName;
 use crate::model::op::Late;
 use crate::model::secret::Secret;
-use crate::pki::{Authorities, SharedFile, SharedPath};
+use crate::pki::{Authorities, Pair, SharedFile, SharedPath};
 use crate::render;
 
 /// A stored token is made good again when it is asked for after this long: a join never gets one about to expire.
 const RENEW: Duration = Duration::from_secs(5 * 60);
+
+const NEXT: &str = "find or make the authorities that take the place of the present ones";
 
 /// One file of a late input, by the name that [`Late`] gives it.
 #[derive(Clone, Debug)]
@@ -55,17 +57,11 @@ impl Actions {
             Late::Identity => vec![LateContent::new("cluster.toml", &render::identity::text(&self.identity().await?))],
             Late::EtcdMember => {
                 let etcd = &self.genesis().await?.authorities.etcd;
-                let addresses = self.setup.addresses.get(node).map(Vec::as_slice).unwrap_or_default();
-                let signed = crate::pki::member(etcd, node, addresses, OffsetDateTime::now_utc(), &mut os_rng());
-                let pair = signed.map_err(|error| {
-                    ActionError::new(format!("sign the certificate of {node}'s member of etcd"), error.to_string())
-                })?;
-                vec![
-                    LateContent::new("etcd/ca.crt", &etcd.certificate),
-                    LateContent::new("etcd/member.crt", &pair.certificate),
-                    LateContent::new("etcd/member.key", pair.key.expose()),
-                ]
+                let mut files = self.member(etcd, node)?;
+                files.push(LateContent::new("etcd/ca.crt", &etcd.certificate));
+                files
             }
+            Late::NextEtcdMember => self.member(&self.next_etcd().await?, node)?,
             Late::S3Key => vec![LateContent::new("s3", self.s3_key()?.expose())],
             Late::NextPki => {
                 let files = self.next().await?;
@@ -77,6 +73,19 @@ impl Actions {
             Late::JoinToken => vec![LateContent::new("token", self.token(leads).await?.expose())],
             Late::Encryption(keys) => self.encryption(keys).await?,
         })
+    }
+
+    /// Certificate and key of a node's member of etcd, signed by this authority.
+    fn member(&self, etcd: &Pair, node: &NodeName) -> Result<Vec<LateContent>, ActionError> {
+        let addresses = self.setup.addresses.get(node).map(Vec::as_slice).unwrap_or_default();
+        let signed = crate::pki::member(etcd, node, addresses, OffsetDateTime::now_utc(), &mut os_rng());
+        let pair = signed.map_err(|error| {
+            ActionError::new(format!("sign the certificate of {node}'s member of etcd"), error.to_string())
+        })?;
+        Ok(vec![
+            LateContent::new("etcd/member.crt", &pair.certificate),
+            LateContent::new("etcd/member.key", pair.key.expose()),
+        ])
     }
 
     /// The key of the S3 account, from the operator's own file.
@@ -112,35 +121,48 @@ impl Actions {
     }
 
     /// The authorities that shall take the place of the present ones: those that any control plane keeps already, else new
-    /// ones. So all of them must answer.
+    /// ones.
     async fn next(&self) -> Result<&Vec<SharedFile>, ActionError> {
-        const WHAT: &str = "make new authorities";
         self.next
             .get_or_try_init(async || {
-                let link = &self.session.link;
-                let mut kept: Option<Vec<SharedFile>> = None;
-                for node in link.nodes() {
-                    let there = found::read_next(link, &node).await?;
-                    if there.is_empty() {
-                        continue;
-                    }
-                    if kept.as_ref().is_some_and(|kept| *kept != there) {
-                        return Err(ActionError::new(
-                            WHAT,
-                            format!("{node} keeps others than another control plane does"),
-                        ));
-                    }
-                    kept = Some(there);
-                }
-                if let Some(kept) = kept {
+                if let Some(kept) = self.kept().await? {
                     return Ok(kept);
                 }
                 let made = Authorities::generate(OffsetDateTime::now_utc(), &mut os_rng());
-                let mut files = made.map_err(|error| ActionError::new(WHAT, error))?.files();
+                let mut files = made.map_err(|error| ActionError::new(NEXT, error))?.files();
                 files.retain(|file| !matches!(file.path, SharedPath::SaKey | SharedPath::SaPub));
                 Ok(files)
             })
             .await
+    }
+
+    /// Those that control planes keep; absent where none does. All of them must answer, and keep the same.
+    async fn kept(&self) -> Result<Option<Vec<SharedFile>>, ActionError> {
+        let link = &self.session.link;
+        let mut kept: Option<Vec<SharedFile>> = None;
+        for node in link.nodes() {
+            let there = found::read_next(link, &node).await?;
+            if there.is_empty() {
+                continue;
+            }
+            if kept.as_ref().is_some_and(|kept| *kept != there) {
+                return Err(ActionError::new(NEXT, format!("{node} keeps others than another control plane does")));
+            }
+            kept = Some(there);
+        }
+        Ok(kept)
+    }
+
+    /// The authority of etcd among those that are kept. It is never made here: who trusts it was told before.
+    async fn next_etcd(&self) -> Result<Pair, ActionError> {
+        let kept = self.kept().await?.unwrap_or_default();
+        let content = |path: SharedPath| {
+            let file = kept.iter().find(|file| file.path == path);
+            file.map(|file| file.content.clone())
+                .ok_or_else(|| ActionError::new(NEXT, format!("no control plane keeps a new {path}")))
+        };
+        let certificate = content(SharedPath::EtcdCaCrt)?.expose().clone();
+        Ok(Pair { certificate, key: content(SharedPath::EtcdCaKey)? })
     }
 
     /// A living cluster's identity as it was told, or else as the API has it.
@@ -280,5 +302,38 @@ mod tests {
         // The leader's init brings the token; for others it waits for the API that keeps it.
         assert_eq!(files(&actions, Late::JoinToken).await[0].content.expose().len(), 23);
         assert!(actions.late(Late::JoinToken, &other).now_or_never().is_none());
+    }
+
+    /// A run in a cluster that lives, whose only control plane keeps these authorities to take the place of the present ones.
+    fn exchanging(kept: &str) -> Actions {
+        let node = FakeNode::new("cp1").on_observe("/etc/kubernetes/pki/rotation/new", says(kept));
+        let routes = vec![Route { node: name("cp1"), target: SshTarget::new("cp1", "cp1") }];
+        let addresses = [(name("w1"), vec!["10.0.0.21".parse().unwrap()])].into();
+        let setup = Setup {
+            cluster: ClusterName::new("lab").unwrap(),
+            forming: None,
+            routes,
+            fleet: Default::default(),
+            addresses,
+            admin_conf: None,
+            identity: None,
+            s3_key: None,
+        };
+        Actions::new(Arc::new(FakeConnector::to([node])), setup).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_member_gets_a_certificate_of_the_authority_that_is_kept_and_of_no_other() {
+        let new = Authorities::generate(OffsetDateTime::now_utc(), &mut os_rng()).unwrap();
+        let line = |file: SharedFile| format!("{} {}\n", file.path, BASE64_STANDARD.encode(file.content.expose()));
+        let kept: String = new.files().into_iter().map(line).collect();
+        let files = exchanging(&kept).late(Late::NextEtcdMember, &name("w1")).await.unwrap();
+        let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(names, ["etcd/member.crt", "etcd/member.key"]);
+        let read = |text: &str| crate::pki::bundle(text).unwrap().remove(0);
+        let own = read(std::str::from_utf8(files[0].content.expose()).unwrap());
+        assert!(read(&new.etcd.certificate).signed(&own));
+        let none = exchanging("").late(Late::NextEtcdMember, &name("w1")).await.unwrap_err();
+        assert_eq!(none.cause, "no control plane keeps a new etcd/ca.crt");
     }
 }

@@ -59,13 +59,27 @@ pub(super) async fn settle(
 
 async fn look(session: &Session, fleet: &Fleet, wanted: &Settle) -> Vec<Condition> {
     let (by_api, by_node) = tokio::join!(by_api(session, wanted), by_node(fleet, wanted));
-    let mut all = by_api.unwrap_or_else(|error| vec![Condition::of("api", &[error.to_string()], String::new)]);
-    all.extend(by_node);
+    let well = by_node.as_ref().map_or(Vec::new(), |answers| answers.well(wanted));
+    let mut all = by_api.map_or_else(
+        |error| vec![Condition::of("api", &[error.to_string()], String::new)],
+        |seen| seen.conditions(wanted, &well),
+    );
+    match by_node {
+        Ok(answers) => all.extend(answers.conditions(wanted)),
+        Err(why) => all.push(Condition::of("readyz", &[why], String::new)),
+    }
     all
 }
 
-/// What the API says of the node.
-async fn by_api(session: &Session, wanted: &Settle) -> Result<Vec<Condition>, KubeError> {
+/// What the API has of the node.
+struct ByApi {
+    node: Option<LiveNode>,
+    pods: Vec<Pod>,
+    /// Certificate requests of the node that nobody has answered.
+    requests: Vec<String>,
+}
+
+async fn by_api(session: &Session, wanted: &Settle) -> Result<ByApi, KubeError> {
     let (node, pods, requests) = session
         .call(|client| async move {
             tokio::try_join!(
@@ -75,12 +89,18 @@ async fn by_api(session: &Session, wanted: &Settle) -> Result<Vec<Condition>, Ku
             )
         })
         .await?;
-    let mut all = vec![node_condition(node.as_ref(), wanted), daemons_condition(&pods)];
-    if wanted.control_plane {
-        all.push(static_condition(&pods, wanted));
+    Ok(ByApi { node, pods, requests })
+}
+
+impl ByApi {
+    fn conditions(&self, wanted: &Settle, well: &[&str]) -> Vec<Condition> {
+        let mut all = vec![node_condition(self.node.as_ref(), wanted), daemons_condition(&self.pods)];
+        if wanted.control_plane {
+            all.push(static_condition(&self.pods, wanted, well));
+        }
+        all.push(Condition::of("certificate-requests", &self.requests, || "none is pending".into()));
+        all
     }
-    all.push(Condition::of("certificate-requests", &requests, || "none is pending".into()));
-    Ok(all)
 }
 
 async fn node(client: &Client, wanted: &Settle) -> Result<Option<LiveNode>, KubeError> {
@@ -126,7 +146,9 @@ fn daemons_condition(pods: &[Pod]) -> Condition {
     Condition::of("daemon-pods", &missing, || format!("{} pods", daemons.len()))
 }
 
-fn static_condition(pods: &[Pod], wanted: &Settle) -> Condition {
+/// Static pods, at their version and ready: by kubelet's word, or, before kubelet's first question to it is due, by the
+/// component's own (`well`).
+fn static_condition(pods: &[Pod], wanted: &Settle, well: &[&str]) -> Condition {
     let version = wanted.servers.map(KubeVersion::tag);
     let other = |pod: &PodSeen| version.as_deref().filter(|version| pod.tag() != *version);
     let mut missing = Vec::new();
@@ -138,7 +160,9 @@ fn static_condition(pods: &[Pod], wanted: &Settle) -> Condition {
             // etcd may be a service.
             None if component == "etcd" => {}
             None => missing.push(format!("{component} is not there")),
-            Some(pod) if !pod.ready => missing.push(format!("{component}: {}", pod.why.as_deref().unwrap_or("?"))),
+            Some(pod) if !pod.ready && !well.contains(&component) => {
+                missing.push(format!("{component}: {}", pod.why.as_deref().unwrap_or("?")));
+            }
             // Its version is its own.
             Some(_) if component == "etcd" => {}
             Some(pod) => {
@@ -149,42 +173,56 @@ fn static_condition(pods: &[Pod], wanted: &Settle) -> Condition {
     Condition::of("static-pods", &missing, || version.clone().unwrap_or_default())
 }
 
-/// What the node's own programs say: its API server, its member of etcd.
-async fn by_node(fleet: &Fleet, wanted: &Settle) -> Vec<Condition> {
-    if !wanted.control_plane && wanted.members.is_none() {
-        return Vec::new();
-    }
-    let (etcd, readyz) = match ask(fleet, wanted).await {
-        Ok(answers) => answers,
-        Err(why) => return vec![Condition::of("readyz", &[why], String::new)],
-    };
-    let mut all = Vec::new();
-    if wanted.control_plane {
-        let missing = match readyz {
-            Some(200) => None,
-            Some(code) => Some(format!("the API server of {} says {code}", wanted.node)),
-            None => Some(format!("the API server of {} does not answer", wanted.node)),
-        };
-        all.push(Condition::of("readyz", missing.as_slice(), || "200".into()));
-    }
-    if let Some(members) = wanted.members {
-        let expected = Expected { nodes: &[], control_planes: &[], members };
-        all.push(match &etcd {
-            None => etcd_condition(Err("its member does not answer"), expected),
-            // It reads with the quorum of all.
-            Some(etcd) if etcd.kubeadm_config != Some(true) => {
-                etcd_condition(Err("its member has no quorum"), expected)
-            }
-            Some(etcd) => etcd_condition(Ok(etcd), expected),
-        });
-    }
-    all
+/// What the node's own programs say: its member of etcd, its API server, the components beside it.
+#[derive(Default)]
+struct ByNode {
+    etcd: Option<Etcd>,
+    readyz: Option<u16>,
+    components: Vec<&'static str>,
 }
 
-async fn ask(fleet: &Fleet, wanted: &Settle) -> Result<(Option<Etcd>, Option<u16>), String> {
+impl ByNode {
+    /// What is well by its own word. A member of etcd that reads with the quorum of all is.
+    fn well(&self, wanted: &Settle) -> Vec<&'static str> {
+        let etcd = self.etcd.as_ref().is_some_and(|etcd| etcd.kubeadm_config == Some(true));
+        let mut well = self.components.clone();
+        well.extend((etcd && wanted.members.is_some()).then_some("etcd"));
+        well.extend((self.readyz == Some(200)).then_some("kube-apiserver"));
+        well
+    }
+
+    fn conditions(&self, wanted: &Settle) -> Vec<Condition> {
+        let mut all = Vec::new();
+        if wanted.control_plane {
+            let missing = match self.readyz {
+                Some(200) => None,
+                Some(code) => Some(format!("the API server of {} says {code}", wanted.node)),
+                None => Some(format!("the API server of {} does not answer", wanted.node)),
+            };
+            all.push(Condition::of("readyz", missing.as_slice(), || "200".into()));
+        }
+        if let Some(members) = wanted.members {
+            let expected = Expected { nodes: &[], control_planes: &[], members };
+            all.push(match &self.etcd {
+                None => etcd_condition(Err("its member does not answer"), expected),
+                // It reads with the quorum of all.
+                Some(etcd) if etcd.kubeadm_config != Some(true) => {
+                    etcd_condition(Err("its member has no quorum"), expected)
+                }
+                Some(etcd) => etcd_condition(Ok(etcd), expected),
+            });
+        }
+        all
+    }
+}
+
+async fn by_node(fleet: &Fleet, wanted: &Settle) -> Result<ByNode, String> {
+    if !wanted.control_plane && wanted.members.is_none() {
+        return Ok(ByNode::default());
+    }
     let link = fleet.get(&wanted.node).ok_or("it is not in the inventory")?;
     let connection = link.get().await.map_err(|error| error.to_string())?;
-    let script = Script::new(wrap(&control_plane::command()));
+    let script = Script::new(wrap(&control_plane::command_with_components()));
     let output = connection.observe(&script, Limits::within(Duration::from_secs(15))).await;
     let output = match output {
         Ok(output) => output,
@@ -194,7 +232,8 @@ async fn ask(fleet: &Fleet, wanted: &Settle) -> Result<(Option<Etcd>, Option<u16
         }
     };
     let section = Section { code: 0, out: &output.stdout, err: &output.stderr };
-    Ok(control_plane::parse(Some(&section)))
+    let (etcd, readyz) = control_plane::parse(Some(&section));
+    Ok(ByNode { etcd, readyz, components: control_plane::well_components(&section) })
 }
 
 #[cfg(test)]
@@ -231,16 +270,34 @@ mod tests {
             pod("kube-controller-manager", "r/b:v1.30.14", "True"),
             pod("kube-scheduler", "r/c:v1.31.13", "False"),
         ];
-        let condition = static_condition(&pods, &wanted());
+        let condition = static_condition(&pods, &wanted(), &[]);
         assert_eq!(
             condition.detail,
             "kube-controller-manager is v1.30.14, not v1.31.13; kube-scheduler: it is not ready yet"
         );
         pods.truncate(2);
         pods.push(pod("kube-controller-manager", "r/b:v1.31.13", "True"));
-        assert_eq!(static_condition(&pods, &wanted()).detail, "kube-scheduler is not there");
+        assert_eq!(static_condition(&pods, &wanted(), &[]).detail, "kube-scheduler is not there");
         pods.push(pod("kube-scheduler", "r/c:v1.31.13", "True"));
-        assert!(static_condition(&pods, &wanted()).holds);
+        assert!(static_condition(&pods, &wanted(), &[]).holds);
+    }
+
+    #[test]
+    fn a_component_is_well_by_its_own_word_before_kubelet_asks_it() {
+        let mut pods = vec![
+            pod("kube-apiserver", "r/a:v1.31.13", "True"),
+            pod("kube-controller-manager", "r/b:v1.31.13", "False"),
+            pod("kube-scheduler", "r/c:v1.31.13", "False"),
+        ];
+        let well = ["kube-scheduler", "kube-controller-manager"];
+        assert_eq!(
+            static_condition(&pods, &wanted(), &well[..1]).detail,
+            "kube-controller-manager: it is not ready yet"
+        );
+        assert!(static_condition(&pods, &wanted(), &well).holds);
+        // What answers is the old one.
+        pods[2] = pod("kube-scheduler", "r/c:v1.30.14", "False");
+        assert_eq!(static_condition(&pods, &wanted(), &well).detail, "kube-scheduler is v1.30.14, not v1.31.13");
     }
 
     #[test]

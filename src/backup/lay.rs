@@ -8,7 +8,12 @@ use std::{
 use tokio::sync::mpsc;
 
 use super::{BackupError, archive, take::run};
-use crate::{kind::restore::INCOMING, model::backup::Part, shell::print_bytes, transport::Effect};
+use crate::{
+    kind::restore::{INCOMING, room},
+    model::backup::Part,
+    shell::print_bytes,
+    transport::Effect,
+};
 
 /// Bytes of one transfer.
 const CHUNK: usize = 4 << 20;
@@ -26,7 +31,7 @@ pub async fn lay(
     mut told: impl FnMut(u64, u64),
 ) -> Result<(), BackupError> {
     let all: u64 = parts.iter().map(|part| part.bytes).sum();
-    run(connection, &begin(all), WITHIN).await?;
+    run(connection, &begin(room(parts)), WITHIN).await?;
     let (sender, mut pieces) = mpsc::channel::<(String, Vec<u8>)>(2);
     let (path, identity): (PathBuf, PathBuf) = (path.to_owned(), identity.to_owned());
     let reading = tokio::task::spawn_blocking(move || {
@@ -60,8 +65,8 @@ pub async fn lay(
     Ok(())
 }
 
-/// The snapshot is there, is restored beside it, and grows from then on.
-fn begin(bytes: u64) -> String {
+/// Asked once more: it was planned a while ago.
+fn begin(need: u64) -> String {
     format!(
         r#"set -eu
 umask 077
@@ -69,7 +74,7 @@ rm -rf {INCOMING}
 mkdir -p {INCOMING}
 kb_free=$(df -Pk {INCOMING} | awk 'NR == 2 {{ print $4 }}')
 [ "$kb_free" -gt {need} ] || {{ echo "$kb_free KiB are free under {INCOMING}, and this takes {need}" >&2; exit 1; }}"#,
-        need = bytes * 3 / 1024 + 65536,
+        need = need / 1024,
     )
 }
 

@@ -39,11 +39,26 @@ pub fn command() -> String {
     )
 }
 
-/// etcd's word and the status of `/readyz`; each absent where it did not answer, which may have any reason.
-pub fn parse(section: Option<&Section<'_>>) -> (Option<Etcd>, Option<u16>) {
-    let Some(section) = section else {
-        return (None, None);
-    };
+/// Components with a health port of their own, on loopback alone unless the inventory says otherwise.
+const WORKING: [(&str, u16); 2] = [("kube-controller-manager", 10257), ("kube-scheduler", 10259)];
+
+/// [`command`], and after it those that ask the API: their `/healthz` is for everybody. kubelet calls them ready only ten
+/// to twenty seconds after they are, since that long kubeadm's startup probes wait before they ask.
+pub fn command_with_components() -> String {
+    let each = r"-q -s -k --noproxy '*' --max-time 2 -w '\n#%{http_code}\n' -o /dev/null";
+    let asked = WORKING.map(|(_, port)| format!("{each} https://127.0.0.1:{port}/healthz"));
+    format!("{}\ncurl {}", command(), asked.join(" --next "))
+}
+
+/// What answered [`command_with_components`] that it is well, by the component's name.
+pub fn well_components(section: &Section<'_>) -> Vec<&'static str> {
+    let answers = answers(section);
+    let well = |index: usize| answers.get(4 + index).is_some_and(|(_, code)| *code == 200);
+    WORKING.iter().enumerate().filter(|(index, _)| well(*index)).map(|(_, (name, _))| *name).collect()
+}
+
+/// Bodies and HTTP statuses, in the order of the questions.
+fn answers(section: &Section<'_>) -> Vec<(String, u16)> {
     let text = String::from_utf8_lossy(section.out);
     let mut answers = Vec::new();
     let mut body = String::new();
@@ -53,6 +68,15 @@ pub fn parse(section: Option<&Section<'_>>) -> (Option<Etcd>, Option<u16>) {
             None => body.push_str(line),
         }
     }
+    answers
+}
+
+/// etcd's word and the status of `/readyz`; each absent where it did not answer, which may have any reason.
+pub fn parse(section: Option<&Section<'_>>) -> (Option<Etcd>, Option<u16>) {
+    let Some(section) = section else {
+        return (None, None);
+    };
+    let answers = answers(section);
     let readyz = answers.get(3).map(|(_, code)| *code).filter(|&code| code != 0);
     let answer = |index: usize| answers.get(index).filter(|(_, code)| *code == 200).map(|(body, _)| body.as_str());
     (etcd(answer(0), answer(1), answer(2)), readyz)
@@ -171,6 +195,17 @@ mod tests {
         assert_eq!(read([("not json", 200), ("neither", 200), ("", 200), ("", 401)]), (None, Some(401)));
         assert_eq!(parse(Some(&Section { code: 0, out: b"", err: b"" })), (None, None));
         assert_eq!(parse(None), (None, None));
+    }
+
+    #[test]
+    fn components_are_well_by_their_own_word() {
+        let well = |codes: [u16; 6]| {
+            let text: String = codes.iter().map(|code| format!("{{}}\n#{code:03}\n")).collect();
+            well_components(&Section { code: 0, out: text.as_bytes(), err: b"" })
+        };
+        assert_eq!(well([200, 200, 200, 200, 0, 200]), ["kube-scheduler"]);
+        assert_eq!(well([0, 0, 0, 0, 200, 500]), ["kube-controller-manager"]);
+        assert!(well_components(&Section { code: 0, out: b"", err: b"" }).is_empty());
     }
 
     #[test]

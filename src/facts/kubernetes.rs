@@ -32,7 +32,7 @@ pub fn parse(texts: &Texts, listing: &Listing) -> Result<Kubernetes, FactError> 
         // kubelet ignores names with a dot first, and so do we: files that somebody is about to rename.
         manifests: owned(listing.names(&manifests).filter(|name| !name.starts_with('.'))),
         ca_crt: texts.get(CA)?.map(str::to_owned),
-        shared_pki: owned(SHARED_PKI.into_iter().filter(|name| listing.has(&format!("{KUBERNETES}/pki/{name}")))),
+        shared_pki: owned(SHARED_PKI.into_iter().filter(|name| has_shared(listing, name))),
         etcd_data: has_member(listing, EtcdLayout::Stacked),
         etcd_service: has_member(listing, EtcdLayout::Service),
         etcd_taken: listing.has(EtcdLayout::KEPT_MANIFEST),
@@ -41,6 +41,14 @@ pub fn parse(texts: &Texts, listing: &Listing) -> Result<Kubernetes, FactError> 
         readyz: None,
         encryption: None,
     })
+}
+
+/// The key of etcd's authority may lie in the place of either layout. In that of a service it is nothing without its
+/// certificate: it is written before that, and a run may have died between the two.
+fn has_shared(listing: &Listing, name: &str) -> bool {
+    let in_folder = |name: &str| listing.has(&format!("{KUBERNETES}/pki/{name}"));
+    let elsewhere = name == "etcd/ca.key" && listing.has(EtcdLayout::Service.ca_key());
+    in_folder(name) || (elsewhere && in_folder("etcd/ca.crt"))
 }
 
 fn has_member(listing: &Listing, etcd: EtcdLayout) -> bool {
@@ -95,6 +103,13 @@ mod tests {
         assert_eq!(seen.manifests, ["etcd.yaml"]);
         assert_eq!(seen.shared_pki, ["ca.crt", "etcd/ca.key"]);
         assert!(seen.etcd_data && seen.has_state());
+    }
+
+    #[test]
+    fn the_key_of_etcds_authority_lies_where_the_layout_has_it_beside_its_certificate() {
+        let (key, crt) = (EtcdLayout::Service.ca_key(), "/etc/kubernetes/pki/etcd/ca.crt");
+        assert_eq!(listed(&[key, crt]).shared_pki, ["etcd/ca.crt", "etcd/ca.key"]);
+        assert!(listed(&[key]).shared_pki.is_empty());
     }
 
     #[test]

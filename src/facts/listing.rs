@@ -17,9 +17,10 @@ pub const RESTORE: &str = "/var/lib/kbootstrap/restore";
 /// `find` tells what is missing from what can't be read; a pattern of the shell would take both for empty.
 pub fn command() -> String {
     let [stacked, service] = [EtcdLayout::Stacked.data_folder(), EtcdLayout::Service.data_folder()];
+    let authority = EtcdLayout::AUTHORITY_FOLDER;
     // -H: a folder of data may be a link to another disk. kubeadm's backups and etcd's own files are nobody's business.
     format!(
-        r"_r {NAME} find -H {KUBERNETES} {stacked} {service} {RESTORE} -maxdepth 3 -printf '%p\0' \( -path {KUBERNETES}/tmp -o -name member \) -prune"
+        r"_r {NAME} find -H {KUBERNETES} {stacked} {service} {authority} {RESTORE} -maxdepth 3 -printf '%p\0' \( -path {KUBERNETES}/tmp -o -name member \) -prune"
     )
 }
 

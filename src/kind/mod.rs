@@ -25,6 +25,7 @@ pub mod restore;
 pub mod rotate;
 mod script;
 mod service;
+mod shared;
 mod swap;
 mod sysctls;
 #[cfg(test)]
@@ -32,12 +33,13 @@ pub mod testing;
 mod time;
 mod write;
 
-pub use action::{ETCD_LEAVE, encryption, etcd_takeover, renew, upgrade};
+pub use action::{ETCD_LEAVE, encryption, etcd_certificate, etcd_takeover, renew, upgrade};
 pub use cluster::{
     config::{external_etcd, wanted_etcd_image},
     judge_cluster, spread_coredns, wanted_objects,
 };
 pub use context::Context;
+pub use probe::{REMARK, begins_member};
 
 use crate::model::{
     observe::Read,
@@ -85,7 +87,7 @@ pub fn judge(step: &Step, context: &Context<'_>) -> Verdict {
         StepKind::Time(time) => time::judge(time, context),
         StepKind::Images(images) => images::judge(images, context),
         StepKind::Assert(assert) => assert::judge(*assert, context),
-        StepKind::Probe(probe) => probe::judge(probe),
+        StepKind::Probe(probe) => probe::judge(probe, context),
         StepKind::Script(script) => script::judge(&step.id, &step.title, script, context),
         StepKind::Action(action) => action::judge(*action, context),
     }

@@ -89,11 +89,11 @@ pub fn judge_upgrade(wishes: &[PackageWish], context: &Context<'_>) -> Verdict {
     Verdict::Change(Change { diff, ops, disrupts })
 }
 
-/// Whether another version is wanted of a package that is there and belongs to the node's work: of the runtime, say.
-pub fn changes_installed(wishes: &[PackageWish], seen: &Seen) -> bool {
-    wishes.iter().filter(|wish| wish.hold).any(|wish| {
-        let found = seen.packages.get(&wish.package.name).and_then(|found| found.version.as_deref());
-        found.is_some_and(|version| !matches(&wish.package, version))
+/// The packages that are there, belong to the node's work, and of which another version is wanted: of the runtime, say.
+pub fn changed_installed<'a>(wishes: &'a [PackageWish], seen: &Seen) -> impl Iterator<Item = &'a Package> {
+    wishes.iter().filter(|wish| wish.hold).map(|wish| &wish.package).filter(|package| {
+        let found = seen.packages.get(&package.name).and_then(|found| found.version.as_deref());
+        found.is_some_and(|version| !matches(package, version))
     })
 }
 

@@ -1,6 +1,10 @@
 //! Things reached out to before anything is changed, from the node that will need them.
 
-use super::{op, repository::KEY_FUNCTION};
+mod disk;
+
+pub use disk::{REMARK, begins_member};
+
+use super::{Context, op, repository::KEY_FUNCTION};
 use crate::{
     model::{plan::Verdict, step::Probe},
     shell::{quote, words},
@@ -9,11 +13,15 @@ use crate::{
 /// Longest time of a probe: slow links, and one more try.
 const PROBE_S: u32 = 120;
 
-pub fn judge(probe: &Probe) -> Verdict {
+pub fn judge(probe: &Probe, context: &Context<'_>) -> Verdict {
     let (kind, what, script) = match probe {
         Probe::Repository { key_url, fingerprint } => {
             ("probe.repository", format!("fetch {key_url}"), repository_script(key_url, fingerprint))
         }
+        Probe::EtcdDisk if context.spec.is_member(context.node) => {
+            return Verdict::Probe(vec![disk::probe(context.spec.etcd)]);
+        }
+        Probe::EtcdDisk => return Verdict::Satisfied,
         Probe::Registry { urls } => ("probe.registry", format!("ask {}", urls.join(", ")), registry_script(urls)),
     };
     Verdict::Probe(vec![op::node(kind, what, script, PROBE_S)])

@@ -7,10 +7,16 @@
 use super::{
     Context,
     action::{refuse_over_state, set_aside},
-    op, write,
+    op, shared, write,
 };
 use crate::{
-    model::{backup::Part, cluster::ClusterSpec, encryption, etcd::EtcdLayout, op::Op},
+    model::{
+        backup::{Part, Snapshot},
+        cluster::ClusterSpec,
+        encryption,
+        etcd::EtcdLayout,
+        op::Op,
+    },
     pki::SharedPath,
     render::{etcd, identity, images, static_pods::Component},
     shell::{quote, words},
@@ -22,7 +28,19 @@ const FOLDER: &str = crate::facts::listing::RESTORE;
 pub const INCOMING: &str = "/var/lib/kbootstrap/restore.new";
 
 const LAY_S: u32 = 600;
+/// Room that is left for everything else.
+const LEAST: u64 = 64 << 20;
 const REVISIONS: u32 = 1_000_000_000;
+
+/// Bytes that an archive takes where it is laid: it is there, is restored beside it, and grows from then on.
+pub fn room(parts: &[Part]) -> u64 {
+    parts.iter().map(|part| part.bytes).sum::<u64>() * 3 + LEAST
+}
+
+/// Bytes that it takes where etcd's data of it arrive by joining.
+pub fn room_of_a_member(snapshot: Snapshot) -> u64 {
+    snapshot.bytes + LEAST
+}
 
 /// Ends etcd and the API server of a control plane, and keeps all that they wrote aside.
 pub fn fence(spec: &ClusterSpec) -> Op {
@@ -42,21 +60,31 @@ pub fn lay(spec: &ClusterSpec, parts: &[Part]) -> Op {
             quote(&part.sha256),
         ));
     }
+    let key = SharedPath::EtcdCaKey;
     script.push_str(&format!(
         r#"umask 077
 tar -C {INCOMING} -xf {INCOMING}/files.tar etc/kubernetes/pki {identity}
+kb_key={INCOMING}{pki}/{key}
+if [ ! -e "$kb_key" ]; then
+  tar -C {INCOMING} -xf {INCOMING}/files.tar {apart}
+  kb_key={INCOMING}/{apart}
+fi
 mkdir -p {pki}/etcd
 chmod 755 /etc/kubernetes {pki} {pki}/etcd
 for kb_file in {files}; do
   cp -p "{INCOMING}{pki}/$kb_file" "{pki}/$kb_file"
 done
+{put}
 if [ -d {INCOMING}{keys} ]; then rm -rf {keys}; cp -rp {INCOMING}{keys} {keys}; fi
 cp -p {INCOMING}/{identity} /{identity}
 rm -rf {INCOMING}/files.tar {INCOMING}/etc {INCOMING}/var {FOLDER}
 mv -T {INCOMING} {FOLDER}"#,
         pki = SharedPath::FOLDER,
         keys = encryption::FOLDER,
-        files = words(SharedPath::ALL.map(SharedPath::as_str)),
+        files = words(SharedPath::ALL.iter().filter(|path| **path != key).map(|path| path.as_str())),
+        // The archive may be of either layout, and of a time when both had it in one place.
+        apart = EtcdLayout::Service.ca_key().trim_start_matches('/'),
+        put = shared::put_etcd_key(spec.etcd, write::Source::Output("cat \"$kb_key\"")),
         identity = identity::PATH.trim_start_matches('/'),
     ));
     op::node("restore.lay", "lay the backup's authorities and snapshot where init begins from", script, LAY_S)

@@ -9,7 +9,7 @@ mod ops;
 pub use look::{ASKED, File, Sight, script};
 pub use ops::{authority, backup, clean, configs, prove, stage, trust};
 
-use crate::pki::{Authority, SharedPath};
+use crate::pki::Authority;
 
 /// Where a control plane keeps old and new authorities until the exchange is finished. Below kubeadm's own folder: a reset
 /// takes it along, and so does a backup.
@@ -31,11 +31,6 @@ pub const SERVERS: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manag
 
 /// Where kubelet's own certificate is.
 pub const KUBELET: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
-
-/// A shared file where kubeadm has it.
-pub fn shared(path: SharedPath) -> String {
-    format!("{}/{path}", SharedPath::FOLDER)
-}
 
 /// Which authority signs what is in this file.
 pub fn signer(path: &str) -> Authority {

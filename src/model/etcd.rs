@@ -15,12 +15,16 @@ pub enum EtcdLayout {
 }
 
 impl EtcdLayout {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Stacked, Self::Service];
     /// The port that clients use.
     pub const CLIENT_PORT: u16 = 2379;
     /// The port that members use among themselves.
     pub const PEER_PORT: u16 = 2380;
     /// The folder of a service's certificate, key and authority: out of what kubeadm reads, and what a set-aside moves.
     pub const SERVICE_FOLDER: &'static str = "/etc/kbootstrap/etcd";
+    /// The folder of [`ca_key`](Self::ca_key) of a service, root's alone.
+    pub const AUTHORITY_FOLDER: &'static str = "/etc/kbootstrap/pki";
     /// Where a static pod's manifest lies while a conversion takes its member over: beside its folder, so that it goes and
     /// comes back by one rename. It tells that this machine is in the midst of it.
     pub const KEPT_MANIFEST: &'static str = "/etc/kubernetes/etcd.yaml.kbootstrap";
@@ -56,6 +60,14 @@ impl EtcdLayout {
         match self {
             Self::Stacked => "/etc/kubernetes/pki/etcd/ca.crt",
             Self::Service => "/etc/kbootstrap/etcd/ca.crt",
+        }
+    }
+
+    /// The authority's key, on control planes alone: of a service out of what kubeadm reads, which has no business with it there.
+    pub const fn ca_key(self) -> &'static str {
+        match self {
+            Self::Stacked => "/etc/kubernetes/pki/etcd/ca.key",
+            Self::Service => "/etc/kbootstrap/pki/etcd-ca.key",
         }
     }
 

@@ -105,7 +105,7 @@ pub struct Kubernetes {
     pub manifests: Vec<String>,
     /// `/etc/kubernetes/pki/ca.crt`, PEM.
     pub ca_crt: Option<String>,
-    /// Paths under `/etc/kubernetes/pki` of the eight shared files that exist: `ca.crt`, `etcd/ca.key`, …
+    /// Names of the eight shared files that exist, wherever the layout of etcd has them: `ca.crt`, `etcd/ca.key`, …
     pub shared_pki: Vec<String>,
     /// Whether `/var/lib/etcd/member` exists.
     pub etcd_data: bool,

@@ -41,6 +41,8 @@ pub enum Late {
     Identity,
     /// What a member of etcd shows and asks with, signed for this node: `etcd/ca.crt`, `etcd/member.crt`, `etcd/member.key`.
     EtcdMember,
+    /// The same, signed by the authority that shall take the place of the present one: `etcd/member.crt`, `etcd/member.key`.
+    NextEtcdMember,
     /// The authorities that shall take the place of the present ones, without the key pair of service accounts: `next/ca.crt`
     /// and so on.
     NextPki,

@@ -275,6 +275,8 @@ pub enum Probe {
     Repository { key_url: String, fingerprint: String },
     /// The image registries answer.
     Registry { urls: Vec<String> },
+    /// The disk under the data of the node's member of etcd takes writes fast enough.
+    EtcdDisk,
 }
 
 /// Verbs of ours; what each does stands in `kind/` (judging) and, where it needs the API, `action/` (doing).

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::model::etcd::EtcdLayout;
 use crate::model::mode::Mode;
 use crate::model::secret::Secret;
 
@@ -61,6 +62,15 @@ impl SharedPath {
         }
     }
 
+    /// Where it lies on a control plane: all of them in [`SharedPath::FOLDER`], but for the key of etcd's authority where kubeadm
+    /// does not run etcd.
+    pub fn at(self, etcd: EtcdLayout) -> String {
+        match self {
+            Self::EtcdCaKey => etcd.ca_key().to_owned(),
+            _ => format!("{}/{self}", Self::FOLDER),
+        }
+    }
+
     /// The file of this path below the folder; absent where it is none of the eight.
     pub fn of(path: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|shared| shared.as_str() == path)
@@ -101,5 +111,14 @@ mod tests {
             assert_eq!(serde_json::to_value(path).unwrap(), path.as_str());
         }
         assert_eq!(SharedPath::of("apiserver.crt"), None);
+    }
+
+    #[test]
+    fn one_key_alone_lies_elsewhere_where_etcd_is_a_service() {
+        let elsewhere =
+            SharedPath::ALL.into_iter().filter(|path| !path.at(EtcdLayout::Service).starts_with(SharedPath::FOLDER));
+        assert_eq!(elsewhere.collect::<Vec<_>>(), [SharedPath::EtcdCaKey]);
+        assert_eq!(SharedPath::EtcdCaKey.at(EtcdLayout::Stacked), "/etc/kubernetes/pki/etcd/ca.key");
+        assert!(SharedPath::EtcdCaKey.at(EtcdLayout::Service).starts_with(EtcdLayout::AUTHORITY_FOLDER));
     }
 }

@@ -96,10 +96,14 @@ pub(super) fn node_items(steps: &[Step], context: &Context) -> Vec<Item> {
     };
     let needs_packages = changes(|kind| matches!(kind, StepKind::Packages(_) | StepKind::Repository(_)));
     let needs_images = changes(|kind| matches!(kind, StepKind::Images(_)));
+    let begins_member = items
+        .iter()
+        .any(|item| matches!(&item.verdict, Verdict::Change(change) if kind::begins_member(context, change)));
     for (step, item) in judged.iter().zip(&mut items) {
         let needed = match &step.kind {
             StepKind::Probe(Probe::Repository { .. }) => needs_packages,
             StepKind::Probe(Probe::Registry { .. }) => needs_images,
+            StepKind::Probe(Probe::EtcdDisk) => begins_member,
             _ => continue,
         };
         if !needed && matches!(item.verdict, Verdict::Probe(_)) {
@@ -344,7 +348,7 @@ fn take_turn_of(
 mod tests {
     use super::*;
     use crate::{
-        model::{facts::Facts, observe::Seen},
+        model::{etcd::EtcdLayout, facts::Facts, observe::Seen},
         plan::expand,
         playbook,
     };
@@ -402,5 +406,35 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Where a member of etcd begins, the witness's among them, and nowhere else.
+    #[test]
+    fn the_disk_of_a_member_is_tried_before_it_begins() {
+        let probed = |layout: EtcdLayout, there: fn(&str) -> bool| -> Vec<String> {
+            let mut spec = kind::testing::spec();
+            if layout == EtcdLayout::Service {
+                spec.nodes.retain(|node| node.name.as_str() != "cp3");
+                spec.witness = Some("w1".parse().unwrap());
+            }
+            spec.etcd = layout;
+            let playbook = playbook::builtin();
+            let probed = |node: &&NodeSpec| {
+                let mut world = kind::testing::World::bare();
+                world.spec = spec.clone();
+                if there(node.name.as_str()) {
+                    let live = kind::testing::World::live(node.name.as_str());
+                    (world.seen, world.cluster, world.facts) = (live.seen, live.cluster, live.facts);
+                }
+                let steps = expand::node_steps(&playbook, &spec, node);
+                let items = world.judge(node.name.as_str(), |context| node_items(&steps, context));
+                let item = items.into_iter().find(|item| item.step.as_str() == "preflight.etcd-disk").unwrap();
+                matches!(item.verdict, Verdict::Probe(_))
+            };
+            spec.nodes.iter().filter(probed).map(|node| node.name.to_string()).collect()
+        };
+        assert_eq!(probed(EtcdLayout::Stacked, |_| false), ["cp1", "cp2", "cp3"]);
+        assert_eq!(probed(EtcdLayout::Service, |_| false), ["cp1", "cp2", "w1"]);
+        assert_eq!(probed(EtcdLayout::Stacked, |_| true), [] as [&str; 0]);
     }
 }

@@ -97,6 +97,7 @@ fn resolve(template: &Template, spec: &ClusterSpec, node: &NodeSpec, before: &[S
         TemplateKind::ProbeRegistry(urls) => {
             StepKind::Probe(Probe::Registry { urls: given(urls, |name| values::urls(name, spec, node)) })
         }
+        TemplateKind::ProbeEtcdDisk => StepKind::Probe(Probe::EtcdDisk),
         TemplateKind::Script(script) => StepKind::Script(script.clone()),
         TemplateKind::Action(action) => StepKind::Action(*action),
     }

@@ -11,6 +11,7 @@ use crate::{
     model::{
         backup::{Machine, Manifest},
         cluster::{ClusterSpec, NodeSpec},
+        facts::Disk,
         name::NodeName,
         observe::Observation,
         plan::{Chain, Change, Item, Notice, Owner, Plan, Refusal, Verdict},
@@ -87,6 +88,11 @@ fn items(input: &Restoring<'_>, node: &NodeSpec, observation: &Observation, firs
         return items;
     }
     items.extend(unfit(input, &node.name));
+    if let Observation::Seen(seen) = observation
+        && !input.laid
+    {
+        items.push(item("restore.room", "room for the snapshot", room(input.archive, &seen.facts.disks, first)));
+    }
     // Authorities alone are what is left of an attempt, or what this command has just laid.
     let just_laid = input.laid && first;
     let left = !(there.shared_pki.is_empty() || just_laid);
@@ -119,6 +125,22 @@ fn items(input: &Restoring<'_>, node: &NodeSpec, observation: &Observation, firs
     items
 }
 
+/// What is kept aside of the old cluster goes on taking its room, so only what is free counts.
+fn room(archive: &Manifest, disks: &BTreeMap<String, Disk>, first: bool) -> Verdict {
+    let need = if first { restore::room(&archive.parts) } else { restore::room_of_a_member(archive.etcd) };
+    let short = disks.iter().find(|(_, disk)| disk.free_bytes < need);
+    short.map_or(Verdict::Satisfied, |(folder, disk)| {
+        Verdict::Refused(Refusal {
+            reason: format!(
+                "{} MiB are free for {folder}, and the snapshot needs {} MiB",
+                disk.free_bytes >> 20,
+                need >> 20
+            ),
+            hint: "make room, or give the machine a larger disk".to_owned(),
+        })
+    })
+}
+
 /// What is asked of a machine by the playbook, and does not hold.
 fn unfit<'a>(input: &'a Restoring<'_>, node: &NodeName) -> impl Iterator<Item = Item> + 'a {
     let owner = Owner::Node(node.clone());
@@ -133,7 +155,12 @@ fn unfit<'a>(input: &'a Restoring<'_>, node: &NodeName) -> impl Iterator<Item = 
 mod tests {
     use super::*;
     use crate::model::{
-        backup::Snapshot, facts::ClusterIdentity, name::ClusterName, node::Role, observe::Seen, release::Release,
+        backup::{Part, Snapshot},
+        facts::ClusterIdentity,
+        name::ClusterName,
+        node::Role,
+        observe::Seen,
+        release::Release,
     };
 
     fn spec() -> ClusterSpec {
@@ -210,6 +237,27 @@ mod tests {
         assert!(verdicts(true, [laid(), bare(), run()]).is_empty());
         // What an earlier command laid may be of another archive.
         assert_eq!(verdicts(false, [laid(), bare(), run()]), ["cp1 restore.fence", "cp1 restore.lay"]);
+    }
+
+    #[test]
+    fn a_disk_too_small_for_the_snapshot_is_refused() {
+        let mut archive = archive(&[]);
+        let part = |bytes| Part { name: "etcd.db".into(), bytes, sha256: String::new() };
+        (archive.parts, archive.etcd.bytes) = (vec![part(1 << 30), part(1 << 30)], 1 << 30);
+        let disks = |free_bytes| [("/var/lib".to_owned(), Disk { size_bytes: 100 << 30, free_bytes })].into();
+        for (free, first, refused) in [
+            (0, true, Some("0 MiB are free for /var/lib, and the snapshot needs 6208 MiB")),
+            (6 << 30, true, Some("6144 MiB are free for /var/lib, and the snapshot needs 6208 MiB")),
+            (7 << 30, true, None),
+            (1 << 30, false, Some("1024 MiB are free for /var/lib, and the snapshot needs 1088 MiB")),
+            (2 << 30, false, None),
+        ] {
+            let said = match room(&archive, &disks(free), first) {
+                Verdict::Refused(refusal) => Some(refusal.reason),
+                _ => None,
+            };
+            assert_eq!(said.as_deref(), refused);
+        }
     }
 
     #[test]

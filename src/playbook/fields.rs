@@ -41,6 +41,9 @@ pub const KINDS: [(&str, &str); 15] = [
     ("action", "action"),
 ];
 
+/// Whose disk a probe may be of.
+const DISKS: [(&str, ()); 1] = [("etcd", ())];
+
 const ASSERTS: [(&str, Assert); 11] = [
     ("os", Assert::Os),
     ("systemd", Assert::Systemd),
@@ -329,15 +332,19 @@ fn images(table: &mut Table<'_>, base: Option<&TemplateKind>) -> Option<Template
 fn probe(table: &mut Table<'_>, base: Option<&TemplateKind>) -> Option<TemplateKind> {
     let repository = table.value("repository");
     let urls = table.value("urls");
-    match (repository, urls) {
-        (Some(repository), None) => from(&repository, Shape::Repository).map(TemplateKind::ProbeRepository),
-        (None, Some(urls)) => given(&urls, Shape::Urls, texts::<Line>).map(TemplateKind::ProbeRegistry),
-        (Some(_), Some(urls)) => {
-            table.document().push(Problem::at(urls.span(), "a probe asks a repository or addresses, not both"));
+    let disk = table.value("disk");
+    match (repository, urls, disk) {
+        (Some(repository), None, None) => from(&repository, Shape::Repository).map(TemplateKind::ProbeRepository),
+        (None, Some(urls), None) => given(&urls, Shape::Urls, texts::<Line>).map(TemplateKind::ProbeRegistry),
+        (None, None, Some(disk)) => disk.choice(&DISKS).map(|_| TemplateKind::ProbeEtcdDisk),
+        (None, None, None) if base.is_some() => base.cloned(),
+        (None, None, None) => needed(table, "urls", None, "urls = { from = \"registry-urls\" }"),
+        (_, Some(second), _) | (_, _, Some(second)) => {
+            table
+                .document()
+                .push(Problem::at(second.span(), "a probe is of a repository, of addresses or of a disk: one of them"));
             None
         }
-        (None, None) if base.is_some() => base.cloned(),
-        (None, None) => needed(table, "urls", None, "urls = { from = \"registry-urls\" }"),
     }
 }
 

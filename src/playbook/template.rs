@@ -94,6 +94,8 @@ pub enum TemplateKind {
     ProbeRepository(Name),
     /// Addresses that shall answer.
     ProbeRegistry(Given<Vec<String>>),
+    /// The disk under the data of the node's member of etcd, where one begins there.
+    ProbeEtcdDisk,
     Script(Script),
     Action(Action),
 }
@@ -122,7 +124,7 @@ impl TemplateKind {
             Self::Time => "time",
             Self::Images(_) => "images",
             Self::Assert(_) => "assert",
-            Self::ProbeRepository(_) | Self::ProbeRegistry(_) => "probe",
+            Self::ProbeRepository(_) | Self::ProbeRegistry(_) | Self::ProbeEtcdDisk => "probe",
             Self::Script(_) => "script",
             Self::Action(_) => "action",
         }

@@ -150,13 +150,15 @@ done
 }
 
 /// `kube-backup.service`. What failed is tried again each half hour: a member that restarts, or an upgrade that goes on, is
-/// through by then.
+/// through by then. Who starts it by hand is never refused for having done so too often: nobody would be told of a backup
+/// that was not even begun.
 pub fn service() -> String {
     format!(
         "{HEADER}\
 [Unit]
 Description=Encrypted backup of the cluster, kept on this control plane
 After=network.target containerd.service kubelet.service
+StartLimitIntervalSec=0
 
 [Service]
 Type=oneshot

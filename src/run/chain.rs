@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     exec::{Batch, BatchError, BatchEvent, LateFile, Link, LockError, NOT_LOCKED},
+    kind::REMARK,
     model::{
         event::{Event, Failure, Outcome},
         name::NodeName,
@@ -202,6 +203,11 @@ impl<'a> Walk<'a> {
             };
             match connection.probe(&Script::new(text), limits).await {
                 Ok(output) if output.exit.is_success() => {
+                    let words = crate::shell::escape::escape_untrusted(output.stdout.trim_ascii());
+                    for text in words.lines().filter_map(|line| line.strip_prefix(REMARK)) {
+                        let (owner, step) = (self.chain.owner.clone(), item.step.clone());
+                        self.run.events.send(Event::Remark { owner, step, text: text.to_owned() });
+                    }
                     self.op_finished(item, op, began.elapsed().as_secs_f64());
                 }
                 Ok(output) => {

@@ -101,7 +101,7 @@ fn late_name(late: Late) -> &'static str {
         Late::SharedPki => "the shared authorities",
         Late::ClusterCa => "the cluster's authority",
         Late::Identity => "the cluster's identity",
-        Late::EtcdMember => "the certificate of its member of etcd",
+        Late::EtcdMember | Late::NextEtcdMember => "the certificate of its member of etcd",
         Late::NextPki => "the new authorities",
         Late::JoinToken => "the join token",
         Late::S3Key => "the key of the S3 account",
@@ -119,6 +119,7 @@ fn known_after(late: Late, item: &Item, plan: &Plan) -> String {
     let maker = match late {
         Late::SharedPki | Late::ClusterCa | Late::EtcdMember => "endpoint.pki",
         Late::Identity => "endpoint.identity",
+        Late::NextEtcdMember => return format!("{name}: signed in the run"),
         Late::NextPki => return format!("{name}: read from a control plane, or made, in the run"),
         Late::JoinToken => "kubernetes.init",
         Late::S3Key => return format!("{name}: read on this machine in the run"),

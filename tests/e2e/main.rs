@@ -15,6 +15,7 @@ mod outages;
 mod refusals;
 mod restore;
 mod rotate_ca;
+mod runtime;
 mod schedule;
 mod secrets;
 mod secrets_at_rest;

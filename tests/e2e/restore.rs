@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
-use crate::lab::{Lab, Shape, long, running::Running, seed};
+use crate::lab::{CONTROL_PLANES, Lab, Shape, long, running::Running, seed, until};
 
 const RUN: Duration = Duration::from_secs(600);
 
@@ -56,16 +56,18 @@ impl<'a> Kept<'a> {
         fs::write(&changed, altered).expect("written");
         let elsewhere = self.lab.folder().join("elsewhere.toml").display().to_string();
         let text = fs::read_to_string(&self.inventory).expect("an inventory");
-        fs::write(&elsewhere, text.replace("\"e2e\"", "\"elsewhere\"")).expect("written");
+        let cluster = self.lab.cluster();
+        fs::write(&elsewhere, text.replace(&format!("name = \"{cluster}\""), "name = \"elsewhere\"")).expect("written");
+        let foreign = format!("of cluster \"{cluster}\"");
         let (archive, own) = (self.archive.as_str(), self.identity.as_str());
         for (inventory, from, key, word) in [
             (self.inventory.as_str(), archive, other.as_str(), "decrypt"),
             (&self.inventory, &cut, own, "cut short or was altered"),
             (&self.inventory, &changed, own, "cut short or was altered"),
-            (&elsewhere, archive, own, "of cluster \"e2e\""),
+            (&elsewhere, archive, own, &foreign),
         ] {
-            let said =
-                self.lab.kbootstrap(&["restore", inventory, "--from", from, "--identity", key, "--yes-restore", "e2e"]);
+            let arguments = ["restore", inventory, "--from", from, "--identity", key, "--yes-restore", cluster];
+            let said = self.lab.kbootstrap(&arguments);
             assert!(!said.ok() && said.stderr.contains(word), "nothing is said of {word:?}: {said}");
         }
         let unsaid = self.lab.kbootstrap(&self.arguments(&[]));
@@ -83,6 +85,15 @@ impl<'a> Kept<'a> {
         let plan = self.lab.kbootstrap(&["plan", &self.inventory, "--exit-code"]);
         assert_eq!(plan.code, Some(0), "{plan}");
     }
+}
+
+/// An inventory without these nodes.
+fn without(inventory: &str, names: &[&str]) -> String {
+    let is_of = |table: &str, name: &&str| table.contains(&format!("name = \"{name}\""));
+    let mut tables = inventory.split("[[node]]");
+    let head = tables.next().into_iter();
+    let nodes = tables.filter(|table| !names.iter().any(|name| is_of(table, name)));
+    head.chain(nodes).collect::<Vec<_>>().join("[[node]]")
 }
 
 #[test]
@@ -120,23 +131,18 @@ fn a_cluster_without_quorum_comes_back() {
 fn a_cluster_without_control_planes_comes_back_elsewhere() {
     let lab = Lab::up("restore-elsewhere", Shape::of(1, 2));
     let whole = fs::read_to_string(lab.inventory()).expect("an inventory");
-    // The second worker's machine is not in the cluster.
-    let tables: Vec<&str> = whole.split("[[node]]").collect();
-    let spare = tables.iter().position(|table| table.contains("name = \"w2\"")).expect("w2");
-    let without: Vec<&str> =
-        tables.iter().enumerate().filter(|(at, _)| *at != spare).map(|(_, table)| *table).collect();
     let inventory = lab.inventory().display().to_string();
-    fs::write(&inventory, without.join("[[node]]")).expect("written");
+    // The second worker's machine is not in the cluster.
+    fs::write(&inventory, without(&whole, &["w2"])).expect("written");
     let up = lab.kbootstrap(&["up", &inventory, "--yes"]);
     assert!(up.ok(), "{up}");
     let kept = Kept::of(&lab, inventory.clone());
     lab.kill("cp1");
-    let moved: Vec<String> = tables
-        .iter()
-        .filter(|table| !table.contains("name = \"cp1\""))
+    let moved: Vec<String> = without(&whole, &["cp1"])
+        .split("[[node]]")
         .map(|table| match table.contains("name = \"w2\"") {
             true => table.replace("role = \"worker\"", "role = \"control-plane\""),
-            false => (*table).to_owned(),
+            false => table.to_owned(),
         })
         .collect();
     fs::write(&inventory, moved.join("[[node]]")).expect("written");
@@ -150,4 +156,120 @@ fn a_cluster_without_control_planes_comes_back_elsewhere() {
     kept.is_as_it_was("w2");
     let nodes = lab.kubectl("w2", "get nodes --no-headers").success();
     assert!(!nodes.contains("cp1 ") && nodes.matches(" Ready ").count() == 2, "{nodes}");
+}
+
+/// Objects of two kinds: written before the backup, and while it was taken.
+const WRITTEN: [std::ops::RangeInclusive<u32>; 2] = [1..=600, 601..=1000];
+/// The machines that take the place of all control planes.
+const NEW: [&str; 3] = ["cp4", "cp5", "cp6"];
+
+/// As root on a control plane: ConfigMaps `many-FIRST` to `many-LAST`, one after the other.
+fn writing(of: &std::ops::RangeInclusive<u32>) -> String {
+    format!(
+        "for i in $(seq {} {}); do printf 'apiVersion: v1\\nkind: ConfigMap\\nmetadata: {{name: many-%s}}\\n---\\n' $i; done \
+         | kubectl --kubeconfig /etc/kubernetes/admin.conf create -f - > /dev/null",
+        of.start(),
+        of.end()
+    )
+}
+
+/// Numbers of the ConfigMaps that are there, in order.
+fn written(lab: &Lab, node: &str) -> Vec<u32> {
+    let all = lab.kubectl(node, "get configmaps -o name").success();
+    let mut numbers: Vec<u32> =
+        all.lines().filter_map(|line| line.strip_prefix("configmap/many-")?.parse().ok()).collect();
+    numbers.sort_unstable();
+    numbers
+}
+
+/// The containers of a worker's pods that are the workload's.
+fn containers(lab: &Lab) -> Vec<String> {
+    let all = lab.ssh("w1", "sudo crictl ps -q --state Running --name '^web$'").success();
+    all.lines().map(str::to_owned).collect()
+}
+
+/// A backup that is taken while objects are written.
+fn kept_while_written(lab: &Lab, inventory: String) -> Kept<'_> {
+    let (recipient, identity) = lab.age_key("restore.key");
+    let archive = lab.folder().join("restore.backup.age").display().to_string();
+    let [before, during] = &WRITTEN;
+    let root = |text: &str| lab.ssh("cp1", &format!("sudo sh -e -s << 'AS-ROOT'\n{text}\nAS-ROOT")).success();
+    root(&writing(before));
+    lab.kubectl("cp1", "create configmap before --from-literal=a=b").success();
+    let file = format!("cat > /root/writing.sh << 'W'\n{}\nW", writing(during));
+    root(&format!("{file}\nsystemd-run -q --collect --unit=writing sh /root/writing.sh"));
+    until("it is written to", Duration::from_secs(30), || {
+        lab.kubectl("cp1", &format!("get configmap many-{}", during.start())).ok()
+    });
+    let taken = lab.kbootstrap(&["backup", &inventory, "--to", &archive, "--recipient", &recipient]);
+    assert!(taken.ok(), "{taken}");
+    until("all is written", Duration::from_secs(120), || written(lab, "cp1").last() == Some(during.end()));
+    lab.kubectl("cp1", "create configmap after --from-literal=a=b").success();
+    Kept { lab, inventory, archive, identity }
+}
+
+/// Too little room on a machine, and old control planes of which nobody said that they are no more: each is told of, and
+/// nothing is written anywhere.
+fn what_stands_in_the_way_is_told(kept: &Kept) {
+    let lab = kept.lab;
+    let cluster = ["--yes-restore", lab.cluster()];
+    let destroyed = ["--destroyed", "cp1", "--destroyed", "cp2", "--destroyed", "cp3"];
+    lab.fill("cp5");
+    let before = NEW.map(|node| lab.disk(node));
+    let silent = lab.kbootstrap(&kept.arguments(&cluster));
+    assert!(silent.code == Some(2) && silent.stderr.contains(&destroyed.join(" ")), "{silent}");
+    let full = lab.kbootstrap(&kept.arguments(&[&cluster[..], &destroyed, &["--output", "json"]].concat()));
+    assert!(!full.ok() && full.stderr.contains("cp5 restore.room: 0 MiB are free for "), "{full}");
+    for (node, before) in NEW.iter().zip(before) {
+        assert_eq!(lab.disk(node), before, "something was written on {node}");
+    }
+    lab.unfill("cp5");
+}
+
+/// All three control planes are destroyed, and three other machines take their place, with names and addresses of their own.
+#[test]
+#[ignore = "long: `tests/run e2e --long` runs it"]
+fn a_cluster_whose_control_planes_are_destroyed_comes_back_on_others() {
+    let lab = Lab::up("restore-on-others", Shape::of(6, 1));
+    let whole = fs::read_to_string(lab.inventory()).expect("an inventory");
+    let inventory = lab.inventory().display().to_string();
+    fs::write(&inventory, without(&whole, &NEW)).expect("written");
+    let up = lab.kbootstrap(&["up", &inventory, "--yes"]);
+    assert!(up.ok(), "{up}");
+    lab.start_workload();
+    let kept = kept_while_written(&lab, inventory);
+    let ran = containers(&lab);
+    assert_eq!(ran.len(), 3);
+    for node in CONTROL_PLANES {
+        lab.wipe(node);
+        lab.kill(node);
+    }
+    fs::write(&kept.inventory, without(&whole, &CONTROL_PLANES)).expect("written");
+    what_stands_in_the_way_is_told(&kept);
+    assert_eq!(containers(&lab), ran, "pods of the worker run on");
+
+    let began = Instant::now();
+    let mut arguments = kept.arguments(&["--yes-restore", lab.cluster()]);
+    arguments.extend(CONTROL_PLANES.iter().flat_map(|node| ["--destroyed", node]));
+    Running::start(&lab, &arguments).end(RUN).with(0);
+    println!("restored on three other machines in {:.1} s", began.elapsed().as_secs_f32());
+
+    let numbers = written(&lab, "cp4");
+    let [before, during] = &WRITTEN;
+    println!("of {} objects {} are in the backup", during.end(), numbers.len());
+    assert!(numbers.len() >= *before.end() as usize, "{numbers:?}");
+    assert_eq!(
+        numbers,
+        (1..=numbers.len() as u32).collect::<Vec<_>>(),
+        "one that was written before another is missing"
+    );
+    kept.is_as_it_was("cp4");
+    let nodes = lab.kubectl("cp4", "get nodes --no-headers").success();
+    let names: Vec<&str> = nodes.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!((names, nodes.matches(" Ready ").count()), (vec!["cp4", "cp5", "cp6", "w1"], 4), "{nodes}");
+    assert_eq!(lab.etcd_members("cp4").len(), 3);
+    assert_eq!(containers(&lab), ran, "pods of the worker ran on");
+    lab.kubectl("cp5", "create deployment new --image=registry.k8s.io/e2e-test-images/agnhost:2.47 --replicas=2")
+        .success();
+    lab.kubectl("cp6", "rollout status deployment/new --timeout=90s").success();
 }

@@ -9,11 +9,10 @@ use crate::lab::{
     CONTROL_PLANES, Lab,
     probe::Prober,
     running::{Running, is},
+    workload::SERVICE,
 };
 
 const STEP: Duration = Duration::from_secs(600);
-/// A cluster's own address that the workload's service asks for.
-const SERVICE: &str = "http://10.96.77.77/hostname";
 
 /// Asks the API five times a second and checks it against the authority that the node has now, as its programs do when they
 /// start. Failed is what failed after one immediate retry.
@@ -69,14 +68,8 @@ fn refused(lab: &Lab, step: &str, words: &[&str]) {
 fn authorities_are_exchanged_while_the_cluster_serves() {
     let lab = Lab::formed("rotate-ca");
     let inventory = lab.inventory().display().to_string();
-    let manifest = include_str!("upgrade/workload.yaml");
-    root(
-        &lab,
-        "cp1",
-        &format!("cp /etc/kubernetes/admin.conf /root/old.conf\ncat > /root/workload.yaml <<'Y'\n{manifest}\nY"),
-    );
-    lab.kubectl("cp1", "apply -f /root/workload.yaml").success();
-    lab.kubectl("cp1", "-n rolling rollout status deployment/web --timeout=90s").success();
+    root(&lab, "cp1", "cp /etc/kubernetes/admin.conf /root/old.conf");
+    lab.start_workload();
     let digests = "cd /etc/kubernetes/pki; sha256sum ca.key front-proxy-ca.key etcd/ca.key | cut -d ' ' -f 1";
     let old: Vec<String> = root(&lab, "cp1", digests).lines().map(str::to_owned).collect();
     refused(&lab, "continue", &["nothing was begun"]);

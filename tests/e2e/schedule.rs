@@ -7,10 +7,9 @@ use std::{
     time::Duration,
 };
 
-use crate::lab::{Lab, asset, until};
+use crate::lab::{CONTROL_PLANES, Lab, asset, until};
 
 const FOLDER: &str = "/var/lib/kbootstrap/backup/scheduled";
-const CONTROL_PLANES: [&str; 3] = ["cp1", "cp2", "cp3"];
 
 const S3: &str = "10.77.0.1:9000";
 const KEY: [&str; 2] = ["KEYID", "se/cr+et-of-the-bucket"];
@@ -111,7 +110,8 @@ impl Scheduled {
         let (_, other) = self.lab.age_key("schedule-other.key");
         assert!(!self.lab.kbootstrap(&["backup", "verify", &file, "--identity", &other]).ok(), "any key opens it");
         let verified = self.lab.kbootstrap(&["backup", "verify", &file, "--identity", &self.identity]);
-        assert!(verified.ok() && verified.stdout.contains("is whole: cluster e2e"), "{verified}");
+        let whole = format!("is whole: cluster {} ", self.lab.cluster());
+        assert!(verified.ok() && verified.stdout.contains(&whole), "{verified}");
         file
     }
 
@@ -211,8 +211,8 @@ impl Scheduled {
 
     /// All is as the archive has it, and goes on being backed up.
     fn comes_back_of(&self, file: &str) {
-        let restore =
-            ["restore", &self.inventory, "--from", file, "--identity", &self.identity, "--yes-restore", "e2e"];
+        let (from, key) = (["--from", file], ["--identity", &self.identity]);
+        let restore = [&["restore", &self.inventory][..], &from, &key, &["--yes-restore", self.lab.cluster()]].concat();
         let restored = self.lab.kbootstrap(&restore);
         assert!(restored.ok(), "{restored}");
         let all = self.lab.kubectl("cp1", "get configmaps -o name").success();

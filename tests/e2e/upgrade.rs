@@ -8,14 +8,12 @@ mod run;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::lab::{Lab, long, probe::Prober, until};
+use crate::lab::{Lab, long, probe::Prober, until, workload::SERVICE};
 use run::{Moment, Upgrade};
 
 const NODES: [&str; 5] = ["cp1", "cp2", "cp3", "w1", "w2"];
 const TO: &str = "1.31.13";
 const ETCD: &str = "3.5.21-0";
-/// A cluster's own address that the workload's service asks for.
-const SERVICE: &str = "http://10.96.77.77/hostname";
 
 /// Where the upgrade is killed: once this step of this node is done (or, with a delay, so long after that).
 const KILLS: [(&str, &str, f64); 3] = [
@@ -26,20 +24,27 @@ const KILLS: [(&str, &str, f64); 3] = [
     // Drained, and its packages are being changed.
     ("w1", "upgrade.drain", 0.5),
 ];
-const MORE_KILLS: [(&str, &str, f64); 12] = [
+const MORE_KILLS: [(&str, &str, f64); 17] = [
     ("cp1", "packages.repository", 0.0),
     ("w2", "upgrade.fetch", 0.0),
     ("cp1", "upgrade.server-leader", 0.0),
     ("cp1", "upgrade.server-divert", 20.0),
     ("cp1", "upgrade.kubeadm", 0.0),
     ("cp1", "upgrade.server-settled", 0.0),
-    ("cp3", "upgrade.server-divert", 1.0),
+    ("cp3", "upgrade.divert", 1.0),
     ("cp1", "upgrade.drain", 0.0),
     ("cp1", "runtime.service", 0.0),
     ("cp2", "upgrade.kubelet", 0.5),
     ("cp3", "upgrade.settled", 0.0),
     ("w2", "upgrade.uncordon", 0.0),
+    ("cp3", "upgrade.kubeadm-package", 0.0),
+    ("cp2", "upgrade.server-settled", 0.0),
+    ("cp2", "upgrade.drain", 0.0),
+    ("w1", "upgrade.settled", 0.0),
+    ("w2", "upgrade.drain", 0.0),
 ];
+/// A moment is missed where what the run before left at work came by it without the program.
+const LEAST_KILLS: usize = 15;
 
 #[test]
 fn a_cluster_at_work_is_upgraded_through_kills() {
@@ -51,7 +56,7 @@ fn a_cluster_at_work_is_upgraded_through_kills() {
     fs::write(&path, etcd).expect("an inventory is written");
     let before = fs::read_to_string(&path).expect("the lab has an inventory");
     what_has_no_way_is_refused(&lab);
-    workload(&lab);
+    lab.start_workload();
     a_budget_that_blocks_is_named(&lab);
     assert_eq!(fs::read_to_string(&path).expect("an inventory"), before, "nothing was done, and something was written");
     let prober = Prober::with(&lab, "w1", &[("service", SERVICE)]);
@@ -63,6 +68,7 @@ fn a_cluster_at_work_is_upgraded_through_kills() {
         "upgraded in {wall:.0} s with {} kills; {waited:.0} s of them waiting for pods and health",
         runs.len() - 1
     );
+    assert!(!long() || runs.len() > LEAST_KILLS, "it was killed only {} times", runs.len() - 1);
     everything_is_of_the_new_version(&lab, &before);
     prober.end_well(500);
 }
@@ -139,16 +145,6 @@ fn what_has_no_way_is_refused(lab: &Lab) {
     }
     let sources = lab.ssh("w1", "cat /etc/apt/sources.list.d/kubernetes.list").success();
     assert!(sources.contains("/v1.30/"), "{sources}");
-}
-
-fn workload(lab: &Lab) {
-    let manifest = include_str!("upgrade/workload.yaml");
-    let apply = format!(
-        "sudo tee /root/workload.yaml > /dev/null <<'Y'\n{manifest}\nY\n\
-         sudo kubectl --kubeconfig /etc/kubernetes/admin.conf apply -f /root/workload.yaml"
-    );
-    lab.ssh("cp1", &apply).success();
-    lab.kubectl("cp1", "-n rolling rollout status deployment/web --timeout=90s").success();
 }
 
 fn a_budget_that_blocks_is_named(lab: &Lab) {

@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 use crate::lab::probe::Prober;
 use crate::lab::{Lab, Shape, until};
 
+/// Where a control plane has the key of etcd's authority.
+const KEY: &str = "/etc/kbootstrap/pki/etcd-ca.key";
+
 #[test]
 fn any_one_of_two_control_planes_and_a_witness_may_go() {
     let lab = Lab::up("witness", Shape::of(2, 2));
@@ -20,6 +23,8 @@ fn any_one_of_two_control_planes_and_a_witness_may_go() {
         .ssh("w1", "sudo ls /etc/kubernetes/pki /etc/kbootstrap/etcd; systemctl show -p User kbootstrap-etcd")
         .success();
     assert!(!listening.contains("ca.key") && listening.contains("User=kbootstrap-etcd"), "{listening}");
+    fleet.keeps_the_authority(&["cp1", "cp2"], &["w1", "w2"]);
+    fleet.moves_the_key_out_of_kubeadms_sight();
     for (victim, asked) in [("cp1", "cp2"), ("cp2", "cp1"), ("w1", "cp1")] {
         fleet.goes_on_without(victim, asked);
     }
@@ -96,6 +101,41 @@ fn the_layout_stays_while_nodes_come_and_go() {
     }
 }
 
+/// etcd's authority is exchanged on all three members, and Secrets get another key, while the cluster serves.
+#[test]
+#[ignore = "long: `tests/run e2e --long` runs it"]
+fn authorities_and_keys_are_exchanged_with_a_witness() {
+    let lab = Lab::up("witness-keys", Shape::of(2, 2));
+    let fleet = Fleet::of(&lab);
+    let encrypted = fleet.text().replacen("[[node]]", "[encryption]\nprovider = \"secretbox\"\n\n[[node]]", 1);
+    fs::write(&fleet.inventory, encrypted).expect("an inventory");
+    fleet.done(&["up", &fleet.inventory]);
+    let digest = |path: &str| lab.ssh("cp1", &format!("sudo sha256sum {path} | cut -d ' ' -f 1")).success();
+    let (old_key, old_authority) = (digest(KEY), digest("/etc/kbootstrap/etcd/ca.crt"));
+
+    let prober = Prober::start(&lab, "w2");
+    for step in [&["start"][..], &["continue", "--restart"], &["finish"]] {
+        fleet.done(&[&["certs", "rotate-ca", &fleet.inventory], step, &["--yes"]].concat());
+        fleet.is_well("cp1", &["cp1", "cp2", "w1"]);
+    }
+    prober.end_well(1000);
+    let new_authority = digest("/etc/kbootstrap/etcd/ca.crt");
+    assert_ne!(new_authority, old_authority);
+    for node in ["cp1", "cp2", "w1"] {
+        let said = lab.ssh(
+            node,
+            "cd /etc/kbootstrap/etcd; openssl verify -CAfile ca.crt member.crt; sha256sum ca.crt | cut -d ' ' -f 1; \
+             openssl s_client -connect 127.0.0.1:2379 -CAfile ca.crt < /dev/null 2> /dev/null | grep -c 'Verify return code: 0'",
+        );
+        assert!(said.stdout.contains("member.crt: OK") && said.stdout.contains(new_authority.trim()), "{node}: {said}");
+        let keys = lab.ssh(node, "sudo find /etc /var/lib/kbootstrap -name '*.key' -exec sha256sum {} +").success();
+        assert!(!keys.contains(old_key.trim()), "{node} keeps the old key: {keys}");
+    }
+    fleet.keeps_the_authority(&["cp1", "cp2"], &["w1", "w2"]);
+    fleet.done(&["secrets", "rotate-key", &fleet.inventory, "--yes"]);
+    fleet.is_well("cp1", &["cp1", "cp2", "w1"]);
+}
+
 struct Fleet<'a> {
     lab: &'a Lab,
     inventory: String,
@@ -159,6 +199,33 @@ impl<'a> Fleet<'a> {
         for member in members {
             assert!(rows.contains(member), "{rows}");
         }
+    }
+
+    /// The key of etcd's authority is on these machines, root's alone and out of what kubeadm reads, and on no other.
+    #[track_caller]
+    fn keeps_the_authority(&self, on: &[&str], not_on: &[&str]) {
+        // Nor a copy under any other name: whatever is the key of the authority's certificate.
+        let find = "sudo sh -c 'want=$(openssl x509 -noout -pubkey -in /etc/kbootstrap/etcd/ca.crt 2> /dev/null); \
+                    find /etc/kubernetes /etc/kbootstrap /var/lib/kbootstrap -type f -name \"*.key\" | while read -r key; do \
+                    [ \"$(openssl pkey -pubout -in \"$key\" 2> /dev/null)\" != \"$want\" ] || stat -c \"%a %U %n\" \"$key\"; done'";
+        for node in on {
+            assert_eq!(self.lab.ssh(node, find).success(), format!("600 root {KEY}\n"), "{node}");
+        }
+        for node in not_on {
+            let keys =
+                "sudo find /etc /root /opt /var/lib/kbootstrap \\( -name etcd-ca.key -o -path '*/etcd/ca.key' \\)";
+            assert_eq!(self.lab.ssh(node, keys).success(), "", "{node} has the authority's key");
+        }
+    }
+
+    /// A cluster that an older version formed has it where kubeadm reads: `up` moves it, and meanwhile nothing is amiss.
+    fn moves_the_key_out_of_kubeadms_sight(&self) {
+        self.lab.ssh("cp2", &format!("sudo mv {KEY} /etc/kubernetes/pki/etcd/ca.key")).success();
+        let plan = self.lab.kbootstrap(&["plan", &self.inventory]).success();
+        assert!(plan.contains(&format!("/etc/kubernetes/pki/etcd/ca.key -> {KEY}")), "{plan}");
+        self.done(&["up", &self.inventory]);
+        self.keeps_the_authority(&["cp1", "cp2"], &[]);
+        self.plan_is_empty();
     }
 
     /// The power of a machine goes: a write through another control plane succeeds again; and when the machine is back, all

@@ -17,7 +17,7 @@ use super::{
         open,
         survey::{Desired, Survey},
     },
-    status::{ASKED, SCRIPT, files},
+    status::{ASKED, files, script},
 };
 use crate::{
     error::ExitStatus,
@@ -53,7 +53,7 @@ impl Renew {
     pub async fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
         let mut desired = open::desired(&self.machines)?;
         desired.rolls = false;
-        let script = Script { check: SCRIPT.to_owned(), run: String::new(), timeout: Timeout::secs(30) };
+        let script = Script { check: script(), run: String::new(), timeout: Timeout::secs(30) };
         let (id, title) = (StepId::new(ASKED), "the certificates on it".to_owned());
         let asks = Step { id, title, only: Only::default(), kind: StepKind::Script(script) };
         desired.steps.values_mut().for_each(|steps| *steps = vec![asks.clone()]);

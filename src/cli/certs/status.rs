@@ -10,6 +10,7 @@ use crate::{
     error::ExitStatus,
     gather::{self, Ask, Target},
     model::{
+        etcd::EtcdLayout,
         invalid::Invalid,
         observe::{Observation, Read},
     },
@@ -57,8 +58,10 @@ pub(super) const ASKED: &str = "certificates";
 
 /// Every file that holds a certificate of the cluster, of each its certificates alone: `@@ PATH`, then PEM. Private keys in
 /// the same file never leave the node.
-pub(super) const SCRIPT: &str = r#"kb_only='/^-----BEGIN CERTIFICATE-----/ { on = 1 } on { print } /^-----END CERTIFICATE-----/ { on = 0 }'
-for kb_file in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt /var/lib/kubelet/pki/kubelet.crt \
+pub(super) fn script() -> String {
+    format!(
+        r#"kb_only='/^-----BEGIN CERTIFICATE-----/ {{ on = 1 }} on {{ print }} /^-----END CERTIFICATE-----/ {{ on = 0 }}'
+for kb_file in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt {member}/*.crt /var/lib/kubelet/pki/kubelet.crt \
   /var/lib/kubelet/pki/kubelet-client-current.pem /var/lib/kubelet/pki/kubelet-server-current.pem; do
   [ -f "$kb_file" ] || continue
   echo "@@ $kb_file"
@@ -68,11 +71,20 @@ for kb_file in /etc/kubernetes/*.conf; do
   grep -qs '^ *client-certificate-data: ' "$kb_file" || continue
   echo "@@ $kb_file"
   sed -n 's/^ *client-certificate-data: //p' "$kb_file" | base64 -d | awk "$kb_only"
-done"#;
+done"#,
+        member = EtcdLayout::SERVICE_FOLDER,
+    )
+}
 
 /// What uses the certificate in a file.
 fn user(path: &str) -> &'static str {
     let path = path.strip_prefix("/etc/kubernetes/").unwrap_or(path);
+    if path == EtcdLayout::Service.ca_certificate() {
+        return "authority of etcd, to its member";
+    }
+    if path == EtcdLayout::Service.client_certificate().0 {
+        return "etcd, to clients and other members";
+    }
     match path {
         "pki/ca.crt" => "authority of servers, users and kubelets",
         "pki/front-proxy-ca.crt" => "authority of the aggregation layer",
@@ -100,7 +112,7 @@ impl Status {
     pub async fn run(&self, output: &Output) -> Result<ExitStatus, Failure> {
         let spec = open::spec(&self.machines)?;
         let password = open::sudo_password(&spec)?;
-        let read = [Read::Command { id: ASKED.to_owned(), script: SCRIPT.to_owned() }];
+        let read = [Read::Command { id: ASKED.to_owned(), script: script() }];
         let targets = spec.nodes.iter().map(|node| Target {
             name: node.name.clone(),
             ssh: reach::target(node, self.machines.accept_new_host_keys, password.as_ref()),
@@ -173,7 +185,7 @@ mod tests {
 
     #[test]
     fn the_script_is_shell() {
-        let checked = std::process::Command::new("/bin/sh").args(["-n", "-c", SCRIPT]).status();
+        let checked = std::process::Command::new("/bin/sh").args(["-n", "-c", &script()]).status();
         assert!(checked.unwrap().success());
     }
 

@@ -3,7 +3,7 @@
 
 use super::{
     super::{op, write},
-    Context, etcd_takeover, join,
+    Context, etcd_certificate, etcd_client, etcd_takeover, join,
 };
 use crate::{
     model::{
@@ -176,7 +176,6 @@ rm -rf {folder} {programs}"#,
 /// User, programs, certificate: whatever of them is not there. The programs are those of the image that a static pod would
 /// run, so that a registry is all that is needed.
 pub(super) fn install(context: &Context<'_>) -> Op {
-    let put_certificate = certificate("[ -s {folder}/member.key ] ||");
     let script = format!(
         r#"id -u {user} > /dev/null 2>&1 || useradd --system --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin {user}
 chmod 711 /var/lib/kbootstrap
@@ -190,46 +189,18 @@ if [ ! -x {programs}/etcd ]; then
   for kb_program in etcd etcdctl etcdutl; do install -m 755 "$kb_root/usr/local/bin/$kb_program" {programs}.part/; done
   mv -T {programs}.part {programs}
 fi
-{put_certificate}
+{certificate}
 mkdir -p {data}
 chown {user}:{user} {data}
 chmod 700 {data}"#,
         user = etcd::USER,
         programs = quote(&etcd::programs(context.spec)),
         image = quote(images::of_component(context.spec, Component::Etcd).as_ref()),
+        certificate = etcd_certificate::bring_missing(),
         data = EtcdLayout::Service.data_folder(),
     );
     let what = "install etcd, its user and its certificate";
     op::node_with("etcd.install", what, script, INSTALL_S, vec![Late::EtcdMember])
-}
-
-/// POSIX text that puts the member's certificate in its place where `unless` (a command list, `{folder}` in it) fails. The
-/// key comes last: with it, all is there.
-fn certificate(unless: &str) -> String {
-    let folder = EtcdLayout::SERVICE_FOLDER;
-    let owner = format!("{0}:{0}", etcd::USER);
-    let one = |name: &str, mode: Mode, owner: &str| {
-        write::put(&format!("{folder}/{name}"), write::Source::Input(&format!("etcd/{name}")), mode, owner)
-    };
-    format!(
-        "{} {{\nmkdir -p -m 755 {folder}\n{}\n{}\n{}\n}}",
-        unless.replace("{folder}", folder),
-        one("ca.crt", Mode::PUBLIC, write::ROOT),
-        one("member.crt", Mode::PUBLIC, write::ROOT),
-        one("member.key", Mode::PRIVATE, &owner),
-    )
-}
-
-/// A new certificate for the member, which it shows from its restart on. `lives`: the other members go on, so its leadership
-/// is handed on before, and they are all well after; where all certificates have ended, no member is until most have theirs.
-pub fn renew(context: &Context<'_>, lives: bool) -> Op {
-    let restart = match lives {
-        true => restart_text(context),
-        false => format!("systemctl restart --no-block {}", EtcdLayout::UNIT),
-    };
-    let script = format!("{}\n{restart}", certificate("true &&"));
-    let what = "a new certificate for its member of etcd, and a restart";
-    op::node_with("etcd.renew", what, script, START_S, vec![Late::EtcdMember])
 }
 
 /// POSIX text that writes the unit, and what it begins with where that is given: members and state.
@@ -315,7 +286,7 @@ fn restart(context: &Context<'_>) -> Op {
 }
 
 /// POSIX text: the leadership to another first, then a restart, and all members well.
-fn restart_text(context: &Context<'_>) -> String {
+pub fn restart_text(context: &Context<'_>) -> String {
     format!(
         "{}{}\nsystemctl restart --no-block {}\nsleep 1\nkb_settle",
         join::step_down(context),
@@ -328,10 +299,12 @@ fn restart_text(context: &Context<'_>) -> String {
 /// its own member well.
 pub fn before_kubeadm(context: &Context<'_>) -> String {
     format!(
-        r#"[ -s {pki}/apiserver-etcd-client.crt ] || kubeadm init phase certs apiserver-etcd-client --cert-dir {pki} --kubernetes-version {version} > /dev/null
+        r#"if [ ! -s {path} ]; then
+{sign}
+fi
 {healthy}"#,
-        pki = crate::pki::SharedPath::FOLDER,
-        version = context.spec.kubernetes().tag(),
+        path = etcd_client::path(),
+        sign = etcd_client::sign(context),
         healthy = until_healthy(120, "etcd has no quorum: too few of its members are up"),
     )
 }

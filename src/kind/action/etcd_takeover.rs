@@ -3,7 +3,7 @@
 
 use super::{
     super::{op, write},
-    Context, etcd_member, join, static_pods,
+    Context, etcd_member, join, pki, static_pods,
 };
 use crate::{
     model::{cluster::ClusterSpec, etcd::EtcdLayout, facts::Facts, name::NodeName, op::Op},
@@ -202,11 +202,13 @@ for kb_file in {files}; do
     if [ -e "{pki}/etcd/$kb_file.$kb_part" ]; then mv "{pki}/etcd/$kb_file.$kb_part" "$kb_aside/"; fi
   done
 done
+{key}
 if [ -e "$kb_kept" ]; then mv "$kb_kept" "$kb_aside/etcd.yaml"; fi
 rmdir "$kb_aside" 2> /dev/null || :"#,
         aside = write::ASIDE,
         files = OF_THE_POD.join(" "),
         pki = SharedPath::FOLDER,
+        key = pki::moves_etcd_key(EtcdLayout::Stacked.ca_key(), EtcdLayout::Service),
     )
 }
 

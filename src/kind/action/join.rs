@@ -199,7 +199,7 @@ fn ops(context: &Context<'_>) -> Vec<Op> {
         EtcdLayout::Service => etcd_member::before_kubeadm(context),
     };
     let before = format!("{etcd}\n{}\n", kubelet_credentials(context));
-    let mut ops = vec![pki::write_op()];
+    let mut ops = vec![pki::write_op(context.spec.etcd)];
     if context.spec.encryption.is_some() {
         ops.push(encryption::bring());
     }

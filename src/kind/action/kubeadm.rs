@@ -77,6 +77,15 @@ fi"#,
     } else {
         String::new()
     };
+    // It lies apart where etcd is a service, and goes where it would lie if it were not.
+    let etcd_key = match keep_pki {
+        true => String::new(),
+        false => format!(
+            "\nif [ -e {key} ]; then\n  mkdir -p -m 700 \"$kb_aside/kubernetes/pki/etcd\"\n  \
+             mv -f {key} \"$kb_aside/kubernetes/pki/etcd/ca.key\"\nfi",
+            key = EtcdLayout::Service.ca_key()
+        ),
+    };
     let script = format!(
         r#"{proof}
 kb_aside={aside}/$(date -u +%Y%m%dT%H%M%SZ)
@@ -95,7 +104,7 @@ if [ -d /etc/kubernetes ]; then
       cp -p "$kb_aside/kubernetes/pki/$kb_file" "/etc/kubernetes/pki/$kb_file"
     fi
   done
-fi
+fi{etcd_key}
 awk '$2 ~ "^/var/lib/kubelet/" {{ print $2 }}' /proc/mounts | sort -r | while read -r kb_mount; do umount "$kb_mount"; done
 if [ -d /var/lib/kubelet ]; then find /var/lib/kubelet -mindepth 1 -maxdepth 1 -exec mv -t "$kb_aside/kubelet" {{}} +; fi
 rm -f /var/lib/kbootstrap/stamps/kubelet.service"#,
@@ -189,6 +198,26 @@ mod tests {
             ("var/lib/kubelet/config.yaml", false),
         ] {
             assert_eq!(root.join(path).exists(), stays, "{path}");
+        }
+    }
+
+    #[test]
+    fn the_key_of_etcds_authority_goes_aside_with_the_others_from_wherever_it_is() {
+        for keep in [false, true] {
+            let folder = tempfile::tempdir().unwrap();
+            let root = folder.path().join("root");
+            let key = root.join(EtcdLayout::Service.ca_key().trim_start_matches('/'));
+            std::fs::create_dir_all(key.parent().unwrap()).unwrap();
+            std::fs::write(&key, "key").unwrap();
+            let path = programs(folder.path(), &[("systemctl", ":"), ("crictl", ":")]);
+            let op = set_aside("x", "", None, keep);
+            let crate::model::op::Work::Node { script, .. } = &op.work else { panic!() };
+            let script = ["/etc/k", "/var/lib/k"]
+                .iter()
+                .fold(script.clone(), |text, at| text.replace(at, &format!("{}{at}", root.to_str().unwrap())));
+            sh_with(&script, &[("PATH", &path)]).unwrap();
+            let aside = std::fs::read_dir(root.join("var/lib/kbootstrap/aside")).unwrap().next().unwrap().unwrap();
+            assert_eq!((key.exists(), aside.path().join("kubernetes/pki/etcd/ca.key").exists()), (keep, !keep));
         }
     }
 

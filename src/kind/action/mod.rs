@@ -1,6 +1,8 @@
 //! Verbs of ours: when each is due, and the ops that perform it on a node. What needs the API is done elsewhere.
 
 pub mod encryption;
+pub mod etcd_certificate;
+mod etcd_client;
 mod etcd_member;
 pub mod etcd_takeover;
 mod even;
@@ -24,6 +26,7 @@ use crate::model::{observe::Read, plan::Verdict, step::Action};
 /// Facts and the cluster's own word tell what most actions are judged by.
 pub fn reads(action: Action) -> Vec<Read> {
     match action {
+        Action::Pki => pki::reads(),
         Action::EtcdMember => etcd_member::reads(),
         Action::StaticPods => static_pods::reads(),
         Action::KubeletConfig => kubelet::reads(),

@@ -2,7 +2,7 @@
 
 use super::{
     super::{op, rotate, write},
-    Context, join, kubeadm, upgrade,
+    Context, etcd_client, join, kubeadm, upgrade,
 };
 use crate::{
     model::{
@@ -25,7 +25,7 @@ const KUBELET_S: u32 = 240;
 /// What stands for a token where kubeadm reads one and uses none.
 const NO_TOKEN: &str = "kb_token=000000.0000000000000000\n";
 
-pub use super::etcd_member::renew as member;
+pub use super::etcd_certificate::renew as member;
 
 /// All certificates of a control plane anew, their keys, too; what was there is kept aside. Those of servers get the names
 /// and addresses that the inventory gives now: kubeadm's renewal would copy the old ones.
@@ -58,18 +58,8 @@ kb_run init phase certs {phase} || {{ mv "$KB_IN/server.crt" {path}.crt; mv "$KB
     }
     if context.spec.etcd == EtcdLayout::Service {
         // To kubeadm, what etcd is asked with is not of its making.
-        let pki = crate::pki::SharedPath::FOLDER;
-        script.push_str(&format!(
-            r#"mv {pki}/apiserver-etcd-client.crt "$KB_IN/client.crt"
-mv {pki}/apiserver-etcd-client.key "$KB_IN/client.key"
-kubeadm init phase certs apiserver-etcd-client --cert-dir {pki} --kubernetes-version {version} > /dev/null || {{
-  mv "$KB_IN/client.crt" {pki}/apiserver-etcd-client.crt
-  mv "$KB_IN/client.key" {pki}/apiserver-etcd-client.key
-  exit 1
-}}
-"#,
-            version = context.spec.kubernetes().tag(),
-        ));
+        script.push_str(&etcd_client::sign(context));
+        script.push('\n');
     }
     script.push_str(&rotate::configs());
     op::node("certs.renew", "sign all certificates of this control plane anew", script, RENEW_S)

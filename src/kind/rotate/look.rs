@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 
 use super::{CONFIGS, FOLDER, KUBELET, SERVERS};
 use crate::{
-    model::observe::Seen,
+    model::{etcd::EtcdLayout, observe::Seen},
     pki::{Trusted, bundle},
-    render::endpoint::CA_PATH,
+    render::{endpoint::CA_PATH, etcd},
     shell::words,
 };
 
@@ -43,7 +43,7 @@ pub fn script() -> String {
     format!(
         r#"kb_only() {{ awk '/^-----BEGIN CERTIFICATE-----/ {{ on = 1 }} on {{ print }} /^-----END CERTIFICATE-----/ {{ on = 0 }}'; }}
 kb_head() {{ printf '@@ %s %s %s\n' "$1" "$(stat -L -c %Y "$2")" "$2"; }}
-for kb_file in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt {FOLDER}/*.crt {FOLDER}/*/*.crt {FOLDER}/*/etcd/*.crt {CA_PATH} {KUBELET}; do
+for kb_file in /etc/kubernetes/pki/*.crt /etc/kubernetes/pki/etcd/*.crt {member}/*.crt {FOLDER}/*.crt {FOLDER}/*/*.crt {FOLDER}/*/etcd/*.crt {CA_PATH} {KUBELET}; do
   [ -f "$kb_file" ] || continue
   kb_head file "$kb_file"
   kb_only < "$kb_file"
@@ -59,24 +59,37 @@ for kb_file in {configs}; do
   kb_head file "$kb_file"
   sed -n 's/^ *client-certificate-data: //p' "$kb_file" | base64 -d | kb_only
 done
-for kb_file in /etc/kubernetes/pki/*ca.key /etc/kubernetes/pki/etcd/ca.key {FOLDER}/*/*.key {FOLDER}/*/etcd/*.key; do
+for kb_file in /etc/kubernetes/pki/*ca.key {etcd_keys} {FOLDER}/*/*.key {FOLDER}/*/etcd/*.key; do
   [ -f "$kb_file" ] || continue
   kb_head key "$kb_file"
   openssl pkey -in "$kb_file" -pubout -outform der 2> /dev/null | sha256sum | cut -d ' ' -f 1
 done
-kb_date=$(systemctl show -p ExecMainStartTimestamp --value kubelet.service)
-[ -z "$kb_date" ] || printf '@@ since 0 kubelet\n%s\n' "$(date -d "$kb_date" +%s)"
+kb_since() {{
+  kb_date=$(systemctl show -p ExecMainStartTimestamp --value "$2")
+  [ -z "$kb_date" ] || printf '@@ since 0 %s\n%s\n' "$1" "$(date -d "$kb_date" +%s)"
+}}
+kb_live() {{
+  printf '@@ live 0 %s\n' "$1"
+  openssl s_client -connect "127.0.0.1:$1" < /dev/null 2> /dev/null | kb_only
+}}
+kb_since kubelet kubelet.service
+if [ -e {unit_path} ]; then
+  kb_since etcd {unit}
+  kb_live 2379
+fi
 [ -e /etc/kubernetes/manifests/kube-apiserver.yaml ] || exit 0
 for kb_name in {servers}; do
   printf '@@ since 0 %s\n' "$kb_name"
   crictl ps --name "^$kb_name$" --state Running --label io.kubernetes.pod.namespace=kube-system -o json \
     | sed -n 's/.*"createdAt": "\([0-9]*\)[0-9]\{{9\}}".*/\1/p' | sort -n | tail -n 1
 done
-for kb_port in 6443 2379; do
-  printf '@@ live 0 %s\n' "$kb_port"
-  openssl s_client -connect "127.0.0.1:$kb_port" < /dev/null 2> /dev/null | kb_only
-done
+kb_live 6443
+[ -e {unit_path} ] || kb_live 2379
 exit 0"#,
+        member = EtcdLayout::SERVICE_FOLDER,
+        etcd_keys = words(EtcdLayout::ALL.map(EtcdLayout::ca_key)),
+        unit_path = etcd::UNIT_PATH,
+        unit = EtcdLayout::UNIT,
         configs = words(CONFIGS),
         servers = words(SERVERS),
     )

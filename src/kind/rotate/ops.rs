@@ -1,23 +1,21 @@
 //! The ops by which a node's authorities are exchanged. Certificates are in their text; keys come as late inputs, or lie on
 //! the control plane already.
 
-use super::{AUTHORITIES, CONFIGS, FOLDER, SIGNING, shared};
+use super::{AUTHORITIES, CONFIGS, FOLDER, SIGNING};
 use crate::{
-    kind::{Context, op, write},
+    kind::{Context, op, shared, upgrade, write},
     model::{
+        etcd::EtcdLayout,
         mode::Mode,
         op::{Late, Op},
     },
     pki::{SharedPath, Trusted, bundle_text},
-    render::snapshot,
     shell::words,
 };
 
-const BACKUP_S: u32 = 600;
 const PROVE_S: u32 = 120;
-/// Where a control plane keeps itself as it was before.
-const KEPT: &str = "/var/lib/kbootstrap/backup/rotate-ca";
-const BACKUPS: &str = "/var/lib/kbootstrap/backup";
+/// The name under which a control plane keeps itself as it was before.
+const KEPT: &str = "rotate-ca";
 
 /// The pairs of files that are exchanged, without their endings.
 fn stems() -> String {
@@ -26,35 +24,23 @@ fn stems() -> String {
 
 /// A snapshot of etcd and `/etc/kubernetes` as they are before anything is changed.
 pub fn backup(context: &Context<'_>) -> Op {
-    let script = format!(
-        r#"umask 077
-kb_new={KEPT}.new
-rm -rf "$kb_new"
-mkdir -p {BACKUPS} "$kb_new"
-chmod 700 {BACKUPS}
-{snapshot}
-tar -C / -czf "$kb_new/kubernetes.tar.gz" --exclude=etc/kubernetes/tmp etc/kubernetes
-rm -rf {KEPT}
-mv -T "$kb_new" {KEPT}"#,
-        snapshot = snapshot::take(context.spec.etcd),
-    );
-    op::node("backup.take", format!("keep etcd and /etc/kubernetes under {KEPT}"), script, BACKUP_S)
+    upgrade::keep(KEPT, "", context)
 }
 
 /// Lays old and new authorities aside, all at once. Whose key does not belong to its certificate is not begun with.
-pub fn stage() -> Op {
+pub fn stage(etcd: EtcdLayout) -> Op {
     let script = format!(
         r#"umask 077
-kb_draft={FOLDER}.draft
+{places}kb_draft={FOLDER}.draft
 rm -rf "$kb_draft"
 mkdir -p "$kb_draft/old/etcd" "$kb_draft/new/etcd"
 for kb_stem in {stems}; do
   install -m 600 "$KB_IN/next/$kb_stem.crt" "$kb_draft/new/$kb_stem.crt"
   install -m 600 "$KB_IN/next/$kb_stem.key" "$kb_draft/new/$kb_stem.key"
-  openssl x509 -in "{pki}/$kb_stem.crt" -out "$kb_draft/old/$kb_stem.crt"
-  install -m 600 "{pki}/$kb_stem.key" "$kb_draft/old/$kb_stem.key"
+  openssl x509 -in "$(kb_place "$kb_stem.crt")" -out "$kb_draft/old/$kb_stem.crt"
+  install -m 600 "$(kb_place "$kb_stem.key")" "$kb_draft/old/$kb_stem.key"
   if [ "$(openssl x509 -noout -pubkey -in "$kb_draft/old/$kb_stem.crt")" != "$(openssl pkey -pubout -in "$kb_draft/old/$kb_stem.key")" ]; then
-    echo "{pki}/$kb_stem.key is not the key of the first certificate beside it; nothing was changed" >&2
+    echo "$(kb_place "$kb_stem.key") is not the key of the first certificate in $(kb_place "$kb_stem.crt"); nothing was changed" >&2
     exit 1
   fi
 done
@@ -62,18 +48,18 @@ cp "$kb_draft/old/ca.crt" "$kb_draft/signing.crt"
 rm -rf {FOLDER}
 mv -T "$kb_draft" {FOLDER}"#,
         stems = stems(),
-        pki = SharedPath::FOLDER,
+        places = shared::places(etcd),
     );
     let what = "lay the new authorities beside the old";
     op::node_with("authorities.stage", what, script, op::QUICK_S, vec![Late::NextPki])
 }
 
 /// Puts these certificates into these files of authorities, and makes every kubeconfig trust what `ca.crt` then does.
-pub fn trust(files: &[(SharedPath, Vec<Trusted>)]) -> Op {
+pub fn trust(files: &[(String, Vec<Trusted>)]) -> Op {
     let mut script = String::new();
     for (path, certificates) in files {
         let text = bundle_text(certificates);
-        script.push_str(&write::put(&shared(*path), write::Source::Text(&text), Mode::PUBLIC, write::ROOT));
+        script.push_str(&write::put(path, write::Source::Text(&text), Mode::PUBLIC, write::ROOT));
         script.push('\n');
     }
     script.push_str(&configs());
@@ -93,7 +79,8 @@ for kb_name in {configs}; do
   chown --reference="$kb_file" "$kb_draft"
   if cmp -s "$kb_draft" "$kb_file"; then rm -f "$kb_draft"; else mv -fT "$kb_draft" "$kb_file"; fi
 done"#,
-        ca = shared(SharedPath::CaCrt),
+        // The same whatever the layout of etcd.
+        ca = SharedPath::CaCrt.at(EtcdLayout::Stacked),
         configs = words(CONFIGS),
     )
 }
@@ -131,29 +118,30 @@ rm -f "$KB_IN"/proof.*"#
 }
 
 /// The new authorities sign from now on. Their keys are put before what says so.
-pub fn authority(files: &[(SharedPath, Vec<Trusted>)]) -> Op {
+pub fn authority(files: &[(SharedPath, Vec<Trusted>)], etcd: EtcdLayout) -> Op {
     let mut script = format!(
         r#"umask 077
-for kb_stem in {stems}; do
+{places}for kb_stem in {stems}; do
   if [ "$(openssl x509 -noout -pubkey -in "{FOLDER}/new/$kb_stem.crt")" != "$(openssl pkey -pubout -in "{FOLDER}/new/$kb_stem.key")" ]; then
     echo "{FOLDER}/new/$kb_stem.key is not the key of the certificate beside it; nothing was changed" >&2
     exit 1
   fi
 done
 for kb_stem in {stems}; do
-  install -m 600 -o root -g root "{FOLDER}/new/$kb_stem.key" "{pki}/$kb_stem.key.kbootstrap"
-  mv -fT "{pki}/$kb_stem.key.kbootstrap" "{pki}/$kb_stem.key"
+  kb_key=$(kb_place "$kb_stem.key")
+  install -m 600 -o root -g root "{FOLDER}/new/$kb_stem.key" "$kb_key.kbootstrap"
+  mv -fT "$kb_key.kbootstrap" "$kb_key"
 done
 install -m 600 {FOLDER}/new/ca.crt {SIGNING}.new
 mv -fT {SIGNING}.new {SIGNING}
 umask 022
 "#,
         stems = stems(),
-        pki = SharedPath::FOLDER,
+        places = shared::places(etcd),
     );
     for (path, certificates) in files {
         let text = bundle_text(certificates);
-        script.push_str(&write::put(&shared(*path), write::Source::Text(&text), Mode::PUBLIC, write::ROOT));
+        script.push_str(&write::put(&path.at(etcd), write::Source::Text(&text), Mode::PUBLIC, write::ROOT));
         script.push('\n');
     }
     op::node("authorities.switch", "let the new authorities sign", script, op::QUICK_S)
@@ -169,7 +157,8 @@ pub fn clean() -> Op {
   done
   rm -rf "$kb_pki/rotation"
 done
-rm -rf {KEPT} {KEPT}.new {FOLDER}.draft {FOLDER}"#,
+rm -rf {kept} {kept}.new {FOLDER}.draft {FOLDER}"#,
+        kept = format_args!("{}/{KEPT}", upgrade::FOLDER),
         aside = write::ASIDE,
         stems = stems(),
     );
@@ -197,6 +186,7 @@ mod tests {
         // An ordinary user may run this test: nobody can be made root then.
         let script = script.replace("/etc/kubernetes", &format!("{root}/etc/kubernetes"));
         let script = script.replace("/var/lib/kbootstrap", &format!("{root}/var/lib/kbootstrap"));
+        let script = script.replace("/etc/kbootstrap", &format!("{root}/etc/kbootstrap"));
         let script = script.replace(" -o root -g root", "").replace("chown root:root", ": chown");
         sh_with(&script, &[("KB_IN", input.to_str().unwrap())])
     }
@@ -216,11 +206,18 @@ mod tests {
 
     #[test]
     fn from_the_old_to_the_new_on_one_control_plane() {
+        EtcdLayout::ALL.into_iter().for_each(from_the_old_to_the_new);
+    }
+
+    fn from_the_old_to_the_new(etcd: EtcdLayout) {
         let folder = tempfile::tempdir().unwrap();
         let (root, input) = (folder.path().join("root"), folder.path().join("in"));
         let (old, new) = (made(1), made(2));
         let pki = root.join("etc/kubernetes/pki");
         lay(&old, &pki);
+        let etcd_key = root.join(etcd.ca_key().trim_start_matches('/'));
+        std::fs::create_dir_all(etcd_key.parent().unwrap()).unwrap();
+        std::fs::rename(pki.join("etcd/ca.key"), &etcd_key).unwrap();
         lay(&new, &input.join("next"));
         let text = |path: &str| std::fs::read_to_string(root.join("etc/kubernetes").join(path)).unwrap();
         for (name, line) in
@@ -229,14 +226,14 @@ mod tests {
             let config = format!("clusters:\n- cluster:\n    {line}\n    server: s\n");
             std::fs::write(root.join("etc/kubernetes").join(name), config).unwrap();
         }
-        run(&stage(), &root, &input).unwrap();
+        run(&stage(etcd), &root, &input).unwrap();
         assert_eq!(text("pki/rotation/new/etcd/ca.key"), *new.etcd.key.expose());
         assert_eq!(text("pki/rotation/old/ca.key"), *old.kubernetes.key.expose());
         assert_eq!(bundle(&text("pki/rotation/signing.crt")).unwrap(), bundle(&old.kubernetes.certificate).unwrap());
 
         let both = |first: &str, second: &str| bundle(&format!("{first}{second}")).unwrap();
         let (ours, theirs) = (&old.kubernetes.certificate, &new.kubernetes.certificate);
-        run(&trust(&[(SharedPath::CaCrt, both(ours, theirs))]), &root, &input).unwrap();
+        run(&trust(&[(SharedPath::CaCrt.at(etcd), both(ours, theirs))]), &root, &input).unwrap();
         let encoded = BASE64_STANDARD.encode(text("pki/ca.crt"));
         for name in ["admin.conf", "kubelet.conf"] {
             let wanted = format!("clusters:\n- cluster:\n    certificate-authority-data: {encoded}\n    server: s\n");
@@ -244,9 +241,10 @@ mod tests {
         }
         assert_eq!(text("pki/ca.key"), *old.kubernetes.key.expose(), "it goes on signing");
 
-        run(&authority(&[(SharedPath::CaCrt, both(theirs, ours))]), &root, &input).unwrap();
+        run(&authority(&[(SharedPath::CaCrt, both(theirs, ours))], etcd), &root, &input).unwrap();
         assert_eq!(text("pki/ca.key"), *new.kubernetes.key.expose());
-        assert_eq!(text("pki/etcd/ca.key"), *new.etcd.key.expose());
+        assert_eq!(std::fs::read_to_string(&etcd_key).unwrap(), *new.etcd.key.expose());
+        assert_eq!(pki.join("etcd/ca.key").exists(), etcd == EtcdLayout::Stacked);
         assert_eq!(bundle(&text("pki/ca.crt")).unwrap(), both(theirs, ours));
         assert_eq!(bundle(&text("pki/rotation/signing.crt")).unwrap(), bundle(theirs).unwrap());
 
@@ -266,7 +264,7 @@ mod tests {
         lay(&made(1), &root.join("etc/kubernetes/pki"));
         lay(&made(2), &input.join("next"));
         std::fs::write(root.join("etc/kubernetes/pki/etcd/ca.key"), made(3).etcd.key.expose()).unwrap();
-        let said = run(&stage(), &root, &input).unwrap_err();
+        let said = run(&stage(EtcdLayout::Stacked), &root, &input).unwrap_err();
         assert!(said.contains("etcd/ca.key is not the key of the first certificate"), "{said}");
         assert!(!root.join("etc/kubernetes/pki/rotation").exists());
     }

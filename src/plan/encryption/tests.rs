@@ -6,6 +6,7 @@ use crate::{
     model::{
         cluster::ClusterSpec,
         encryption::{EncryptionProvider, FLAG, PATH},
+        etcd::EtcdLayout,
         facts::{Encryption, EncryptionFile},
         live::LiveNode,
         observe::{Observation, Seen},
@@ -289,4 +290,25 @@ fn drift_is_mended_on_the_one_that_differs() {
         assert_eq!(plan.refusals().count(), 0);
     }
     assert!(refusals(&World::of([FIRST, &["x"], NONE]).up()).iter().next().unwrap().contains("not certain"));
+}
+
+/// Control planes take the steps, whichever way etcd runs: a witness has no keys, and a snapshot is taken with what the member
+/// beside the control plane is asked with.
+#[test]
+fn etcd_may_be_a_service() {
+    let mut world = World::of([FIRST; 3]);
+    world.spec.etcd = EtcdLayout::Service;
+    world.spec.witness = Some("w1".parse().unwrap());
+    world.live.kubeadm_config = Some(render::kubeadm::cluster(&world.spec));
+    let plan = world.rotate(false);
+    assert_eq!(steps(&plan), ["second", "backup", "first", "only", "rewrite"]);
+    assert!(plan.items().all(|(owner, _)| owner.to_string() != "w1"));
+    let backups = plan.items().filter(|(_, item)| item.step.as_str() == "encryption.backup");
+    let (member, stacked) = (EtcdLayout::Service.client_certificate().0, EtcdLayout::Stacked.client_certificate().0);
+    for (_, item) in backups {
+        let change = testing::change(item.verdict.clone());
+        let script = testing::script(&change, 0);
+        assert!(script.contains(member) && !script.contains(stacked), "{script}");
+        assert!(script.contains(EtcdLayout::AUTHORITY_FOLDER.trim_start_matches('/')), "{script}");
+    }
 }

@@ -15,6 +15,7 @@
 //! ```
 
 mod clean;
+mod member;
 mod node;
 mod pods;
 mod refuse;

@@ -4,16 +4,17 @@ use std::collections::BTreeMap;
 
 use super::{
     away::{Away, LOOKS, settle},
-    build, change, item,
+    build, change, item, member,
     world::{Node, Pair, World},
 };
 use crate::{
     kind::{
-        rotate::{AUTHORITIES, FOLDER, KUBELET, SERVERS, shared, signer},
+        rotate::{AUTHORITIES, FOLDER, KUBELET, SERVERS, signer},
         upgrade,
     },
     model::{
-        cluster::EndpointKind,
+        cluster::{API_SERVER_PORT, EndpointKind},
+        etcd::EtcdLayout,
         op::Op,
         plan::{Item, Verdict},
     },
@@ -22,9 +23,21 @@ use crate::{
 
 const SERVERS_STEP: &str = "rotate.servers";
 
-/// The certificates that servers show on these ports.
-pub const LEAVES: [(u16, &str); 2] =
-    [(6443, "/etc/kubernetes/pki/apiserver.crt"), (2379, "/etc/kubernetes/pki/etcd/server.crt")];
+/// The ports of a node on which something else is shown than what is in the file for it, with that file.
+pub fn unshown(node: &Node<'_>) -> Vec<(u16, &'static str)> {
+    let mut all = Vec::new();
+    if node.spec.is_control_plane() {
+        all.push((API_SERVER_PORT, "/etc/kubernetes/pki/apiserver.crt"));
+        if node.etcd == EtcdLayout::Stacked {
+            all.push((EtcdLayout::CLIENT_PORT, "/etc/kubernetes/pki/etcd/server.crt"));
+        }
+    }
+    if node.has_service {
+        all.push((EtcdLayout::CLIENT_PORT, member::LEAF));
+    }
+    all.retain(|(port, path)| !node.shows(*port, path));
+    all
+}
 
 /// Whether a certificate is not among these.
 pub fn lacks(there: &[Trusted], one: &Trusted) -> bool {
@@ -33,7 +46,7 @@ pub fn lacks(there: &[Trusted], one: &Trusted) -> bool {
 
 /// Certificates of a control plane that are not signed by the new authority.
 pub fn missing_leaves(node: &Node<'_>, pairs: &BTreeMap<Authority, Pair>) -> Vec<String> {
-    let authority = |path: &str| AUTHORITIES.iter().any(|authority| shared(authority.files().0) == path);
+    let authority = |path: &str| AUTHORITIES.iter().any(|authority| node.at(authority.files().0) == path);
     let leaf = |path: &str| path.starts_with("/etc/kubernetes/") && !path.starts_with(FOLDER) && !authority(path);
     let files = node.sight.files.iter().filter(|(path, _)| leaf(path));
     // One in `kubelet.conf` was for its first start.
@@ -43,13 +56,22 @@ pub fn missing_leaves(node: &Node<'_>, pairs: &BTreeMap<Authority, Pair>) -> Vec
     other.map(|(path, _)| path.clone()).collect()
 }
 
+/// Programs of a control plane's static pods that run since before what they read was last written.
+pub fn servers_run_before(node: &Node<'_>) -> bool {
+    runs_before(node).iter().any(|name| *name != "kubelet" && !(node.has_service && *name == member::PROGRAM))
+}
+
 /// Programs of a node that run since before what they read was last written.
 pub fn runs_before(node: &Node<'_>) -> Vec<&'static str> {
     let mut all = Vec::new();
     let stale = |name: &str, written: i64| node.sight.since.get(name).is_none_or(|since| *since < written);
     if node.spec.is_control_plane() {
         let written = written_for_servers(node);
-        all.extend(SERVERS.into_iter().filter(|name| stale(name, written)));
+        let of_kubelet = SERVERS.into_iter().filter(|name| !node.has_service || *name != member::PROGRAM);
+        all.extend(of_kubelet.filter(|name| stale(name, written)));
+    }
+    if member::runs_before(node) {
+        all.push(member::PROGRAM);
     }
     if stale("kubelet", written_for_kubelet(node)) {
         all.push("kubelet");
@@ -66,7 +88,7 @@ fn written_for_servers(node: &Node<'_>) -> i64 {
 }
 
 fn written_for_kubelet(node: &Node<'_>) -> i64 {
-    let own = node.sight.files.get(&shared(SharedPath::CaCrt)).map(|file| file.written);
+    let own = node.sight.files.get(&node.at(SharedPath::CaCrt)).map(|file| file.written);
     let config = node.sight.trust.get("/etc/kubernetes/kubelet.conf").map(|file| file.written);
     own.into_iter().chain(config).max().unwrap_or(0)
 }
@@ -100,7 +122,9 @@ pub fn surrounded(world: &World<'_>, node: &Node<'_>, mut items: Vec<Item>) -> V
         return items;
     }
     let around = Away { spec: world.spec, node: node.spec, prefix: "rotate." };
-    let servers = items.iter().position(|item| item.step.as_str() == SERVERS_STEP && item.verdict.is_change());
+    // Its API server asks the member of etcd beside it, whichever way that runs.
+    let restarts = |item: &Item| [member::STEP, SERVERS_STEP].contains(&item.step.as_str()) && item.verdict.is_change();
+    let servers = items.iter().position(restarts).filter(|_| node.spec.is_control_plane());
     if let Some(at) = servers {
         drop(items.splice(at..at, around.away()));
     }
@@ -113,14 +137,14 @@ pub fn surrounded(world: &World<'_>, node: &Node<'_>, mut items: Vec<Item>) -> V
 }
 
 /// The programs of a control plane are restarted, or had no reason to be.
-pub fn servers(ops: Option<Vec<Op>>) -> Item {
+pub fn servers(etcd: EtcdLayout, ops: Option<Vec<Op>>) -> Item {
+    let (diff, disrupts) = match etcd {
+        EtcdLayout::Stacked => ("~ etcd, API server, ", "etcd and the API server of this control plane restart"),
+        EtcdLayout::Service => ("~ API server, ", "the API server of this control plane restarts"),
+    };
     let verdict = match ops {
         None => Verdict::Satisfied,
-        Some(ops) => change(
-            vec!["~ etcd, API server, controllers, scheduler: restarted".to_owned()],
-            ops,
-            Some("etcd and the API server of this control plane restart"),
-        ),
+        Some(ops) => change(vec![format!("{diff}controllers, scheduler: restarted")], ops, Some(disrupts)),
     };
     item(SERVERS_STEP, "its servers have read it", verdict)
 }

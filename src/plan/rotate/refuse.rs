@@ -1,12 +1,12 @@
 //! Whether a phase may begin: not before the one before it is behind every node.
 
 use super::{
-    Phase,
-    node::{LEAVES, lacks, missing_leaves, runs_before},
+    Phase, member,
+    node::{lacks, missing_leaves, runs_before, unshown},
     world::{Node, World, refused},
 };
 use crate::{
-    kind::rotate::{AUTHORITIES, CONFIGS, FOLDER, KUBELET, shared},
+    kind::rotate::{AUTHORITIES, CONFIGS, FOLDER, KUBELET},
     model::{
         etcd::EtcdLayout,
         plan::{Chain, Owner},
@@ -50,12 +50,19 @@ fn whole(world: &World<'_>, node: &Node<'_>) -> Vec<(String, String)> {
     let there = &node.seen.facts.kubernetes;
     let joined =
         there.configs.iter().any(|name| name == "kubelet.conf") && world.live.nodes.contains_key(&node.spec.name);
+    if node.has_service && node.sight.keys.contains_key(EtcdLayout::Stacked.ca_key()) {
+        let reason = format!("the key of etcd's authority lies in {}", EtcdLayout::Stacked.ca_key());
+        return vec![(reason, "kbootstrap up moves it out of what kubeadm reads".to_owned())];
+    }
+    let has_member = !node.has_service || !node.sight.certificates(member::LEAF).is_empty();
     let control = !node.spec.is_control_plane()
         || (there.shared_pki.len() == 8 && there.manifests.iter().any(|name| name == "kube-apiserver.yaml"));
-    match joined && control {
+    match joined && control && has_member {
         true => Vec::new(),
         // A kubelet that was asking for its certificate when its run died is seen to by `continue`.
-        false if world.pairs.is_some() && control && world.live.nodes.contains_key(&node.spec.name) => Vec::new(),
+        false if world.pairs.is_some() && control && has_member && world.live.nodes.contains_key(&node.spec.name) => {
+            Vec::new()
+        }
         false => vec![("it is not wholly in the cluster".to_owned(), "finish that first: kbootstrap up".to_owned())],
     }
 }
@@ -75,11 +82,14 @@ fn untrusting(world: &World<'_>, node: &Node<'_>) -> Vec<String> {
     let (sight, kubernetes) = (&node.sight, &pairs[&Authority::Kubernetes].new);
     let mut missing = Vec::new();
     for authority in AUTHORITIES {
-        let path = shared(authority.files().0);
+        let path = node.at(authority.files().0);
         let concerns = node.spec.is_control_plane() || authority == Authority::Kubernetes;
         if concerns && lacks(sight.certificates(&path), &pairs[&authority].new) {
             missing.push(format!("{path} lacks the new authority"));
         }
+    }
+    if member::distrusts(node, pairs) {
+        missing.push(format!("{} lacks the new authority", member::AUTHORITY));
     }
     if world.has_proxies() && lacks(sight.certificates(CA_PATH), kubernetes) {
         missing.push(format!("{CA_PATH} lacks the new authority"));
@@ -112,34 +122,21 @@ fn unissued(world: &World<'_>, node: &Node<'_>) -> Vec<String> {
     if !node.sight.certificates(KUBELET).first().is_some_and(|own| kubernetes.signed(own)) {
         missing.push("its kubelet has a certificate of the old authority".to_owned());
     }
-    if !node.spec.is_control_plane() {
-        return missing;
+    let mut leaves = Vec::new();
+    if node.spec.is_control_plane() {
+        let old = AUTHORITIES.into_iter().filter(|authority| !node.signs_with(*authority, &pairs[authority].new));
+        missing.extend(old.map(|authority| format!("{authority} is still the old one here")));
+        leaves = missing_leaves(node, pairs);
     }
-    for authority in AUTHORITIES {
-        if !node.signs_with(authority, &pairs[&authority].new) {
-            missing.push(format!("{authority} is still the old one here"));
-        }
-    }
-    missing.extend(
-        missing_leaves(node, pairs).into_iter().map(|path| format!("{path} is not signed by the new authority")),
-    );
-    for (port, path) in LEAVES {
-        if node.sight.live.get(&port) != node.sight.certificates(path).first() || !node.sight.live.contains_key(&port) {
-            missing.push(format!("port {port} does not show {path}"));
-        }
-    }
+    leaves.extend(member::lacks_leaf(node, pairs).then(|| member::LEAF.to_owned()));
+    missing.extend(leaves.into_iter().map(|path| format!("{path} is not signed by the new authority")));
+    missing.extend(unshown(node).into_iter().map(|(port, path)| format!("port {port} does not show {path}")));
     missing
 }
 
 fn cluster(world: &World<'_>, phase: Phase) -> Vec<(String, String)> {
     let mut reasons = Vec::new();
     let mut refuse = |reason: String, hint: &str| reasons.push((reason, hint.to_owned()));
-    if world.spec.etcd != EtcdLayout::Stacked {
-        refuse(
-            "etcd runs as a service of its own, and its authority is not exchanged by this version".to_owned(),
-            "kbootstrap certs renew",
-        );
-    }
     let trusting = match world.input.trusting {
         Ok(trusting) => trusting,
         Err(why) => {
@@ -148,9 +145,7 @@ fn cluster(world: &World<'_>, phase: Phase) -> Vec<(String, String)> {
         }
     };
     let Some(pairs) = &world.pairs else {
-        let several = world
-            .control_planes()
-            .any(|node| node.sight.certificates(&shared(Authority::Kubernetes.files().0)).len() > 1);
+        let several = world.control_planes().any(|node| node.certificates(Authority::Kubernetes.files().0).len() > 1);
         match phase {
             Phase::Start => {}
             Phase::Finish if !several => {}

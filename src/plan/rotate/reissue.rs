@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::{
     away::op,
-    change, gate, item,
-    node::{LEAVES, kubelet_is_of, lacks, missing_leaves, runs_before, servers, surrounded},
+    change, gate, item, member,
+    node::{kubelet_is_of, lacks, missing_leaves, servers, servers_run_before, surrounded, unshown},
     world::{Node, Pair, World},
 };
 use crate::{
     kind::{
         renew,
-        rotate::{self, AUTHORITIES, SIGNING, shared},
+        rotate::{self, AUTHORITIES, SIGNING},
         upgrade,
     },
     model::{
@@ -69,14 +69,14 @@ fn control_plane(world: &World<'_>, node: &Node<'_>, pairs: &BTreeMap<Authority,
         .into_iter()
         .map(|authority| {
             let path = authority.files().0;
-            (path, new_first(node.sight.certificates(&shared(path)), &pairs[&authority]))
+            (path, new_first(node.certificates(path), &pairs[&authority]))
         })
         .collect();
     let text = bundle_text(&files[0].1);
     let ca_crt = union([text.as_str()]).unwrap_or_default();
     let context = world.context(node, &ca_crt, world.identity());
     let switched = AUTHORITIES.iter().all(|authority| node.signs_with(*authority, &pairs[authority].new))
-        && files.iter().all(|(path, wanted)| node.sight.certificates(&shared(*path)) == wanted.as_slice())
+        && files.iter().all(|(path, wanted)| node.certificates(*path) == wanted.as_slice())
         && node.sight.certificates(SIGNING).first() == Some(&kubernetes.new);
     let authority = match switched {
         true => Verdict::Satisfied,
@@ -84,7 +84,7 @@ fn control_plane(world: &World<'_>, node: &Node<'_>, pairs: &BTreeMap<Authority,
             let line = |authority: &Authority| {
                 format!("~ {authority}: {} -> {}", pairs[authority].old.serial, pairs[authority].new.serial)
             };
-            change(AUTHORITIES.iter().map(line).collect(), vec![rotate::authority(&files)], None)
+            change(AUTHORITIES.iter().map(line).collect(), vec![rotate::authority(&files, node.etcd)], None)
         }
     };
     let missing = missing_leaves(node, pairs);
@@ -102,22 +102,23 @@ fn control_plane(world: &World<'_>, node: &Node<'_>, pairs: &BTreeMap<Authority,
             Some("kubelet restarts on a node that has joined"),
         ),
     };
-    let shown = LEAVES.iter().all(|(port, path)| {
-        let own = node.sight.certificates(path).first();
-        own.is_some() && node.sight.live.get(port) == own
-    });
-    let due = !switched || !missing.is_empty() || !shown || runs_before(node).iter().any(|name| *name != "kubelet");
-    vec![
+    let shown = unshown(node).iter().all(|(_, path)| *path == member::LEAF);
+    let due = !switched || !missing.is_empty() || !shown || servers_run_before(node);
+    let mut items = vec![
         item("rotate.authority", "the new authorities sign", authority),
         item("rotate.leaves", "its certificates are theirs", leaves),
-        servers(due.then(|| vec![renew::servers(&context)])),
+    ];
+    items.extend(member::reissued(node, &context, pairs));
+    items.extend([
+        servers(node.etcd, due.then(|| vec![renew::servers(&context)])),
         item("rotate.kubelet", "its kubelet's certificate is theirs", kubelet),
-    ]
+    ]);
+    items
 }
 
 fn worker(world: &World<'_>, node: &Node<'_>, pairs: &BTreeMap<Authority, Pair>) -> Vec<Item> {
     let kubernetes = &pairs[&Authority::Kubernetes];
-    let text = bundle_text(node.sight.certificates(&shared(SharedPath::CaCrt)));
+    let text = bundle_text(node.certificates(SharedPath::CaCrt));
     let context = world.context(node, &text, world.identity());
     let verdict = match kubelet_is_of(node, &kubernetes.new) {
         true => Verdict::Satisfied,
@@ -127,5 +128,6 @@ fn worker(world: &World<'_>, node: &Node<'_>, pairs: &BTreeMap<Authority, Pair>)
             Some("kubelet restarts on a node that has joined"),
         ),
     };
-    vec![item("rotate.kubelet", "its kubelet's certificate is of the new authority", verdict)]
+    let kubelet = item("rotate.kubelet", "its kubelet's certificate is of the new authority", verdict);
+    member::reissued(node, &context, pairs).into_iter().chain([kubelet]).collect()
 }

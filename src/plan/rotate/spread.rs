@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 
 use super::{
     away::op,
-    change, gate, item,
-    node::{lacks, restarted_kubelet, runs_before, servers, steps, surrounded},
+    change, gate, item, member,
+    node::{lacks, restarted_kubelet, runs_before, servers, servers_run_before, steps, surrounded},
     world::{Node, Pair, World},
 };
 use crate::{
     kind::{
         renew,
-        rotate::{self, AUTHORITIES, CONFIGS, shared},
+        rotate::{self, AUTHORITIES, CONFIGS},
     },
     model::{
         facts::ClusterIdentity,
         op::ClusterOp,
         plan::{Chain, Item, Owner, Plan, Verdict},
     },
-    pki::{Authority, SharedPath, Trusted, bundle_text, trusts_the_same, union},
+    pki::{Authority, Trusted, bundle_text, trusts_the_same, union},
 };
 
 /// The cluster's identity with the digest of its new authority.
@@ -95,12 +95,13 @@ fn node_items(
     identity: Option<&ClusterIdentity>,
 ) -> Vec<Item> {
     let control_plane = node.spec.is_control_plane();
-    let mut files: Vec<(SharedPath, Vec<Trusted>)> = Vec::new();
+    let mut files: Vec<(String, Vec<Trusted>)> = Vec::new();
     let mut diff = Vec::new();
     let mut trusted = Vec::new();
-    for authority in AUTHORITIES.into_iter().filter(|authority| control_plane || *authority == Authority::Kubernetes) {
-        let path = authority.files().0;
-        let there = node.sight.certificates(&shared(path));
+    let concerns = AUTHORITIES.into_iter().filter(|authority| control_plane || *authority == Authority::Kubernetes);
+    let shared = concerns.map(|authority| (authority, node.at(authority.files().0)));
+    for (authority, name) in shared.chain(node.has_service.then(|| (Authority::Etcd, member::AUTHORITY.to_owned()))) {
+        let there = node.sight.certificates(&name);
         let wanted = wanted(there, &pairs[&authority], trust);
         if authority == Authority::Kubernetes {
             trusted.clone_from(&wanted);
@@ -108,10 +109,9 @@ fn node_items(
         if wanted == there {
             continue;
         }
-        let name = shared(path);
         diff.extend(there.iter().filter(|one| lacks(&wanted, one)).map(|one| format!("- {name}: {}", one.serial)));
         diff.extend(wanted.iter().filter(|one| lacks(there, one)).map(|one| format!("+ {name}: {}", one.serial)));
-        files.push((path, wanted));
+        files.push((name, wanted));
     }
     for name in CONFIGS {
         let path = format!("/etc/kubernetes/{name}");
@@ -126,6 +126,7 @@ fn node_items(
     let ca_crt = union([texts.as_str()]).unwrap_or_default();
     let context = world.context(node, &ca_crt, identity);
     let writes = !diff.is_empty();
+    let member_writes = files.iter().any(|(path, _)| path == member::AUTHORITY);
     let verdict = match writes {
         true => change(diff, vec![rotate::trust(&files)], None),
         false => Verdict::Satisfied,
@@ -143,14 +144,14 @@ fn node_items(
         Trust::NewOnly => items.extend(pods),
     }
     items.extend(steps(world, &context, false));
-    let stale = runs_before(node);
+    items.extend(member::rereads(node, &context, member_writes));
     if control_plane {
-        let due = writes || stale.iter().any(|name| *name != "kubelet");
+        let due = writes || servers_run_before(node);
         let proof = (trust == Trust::Both).then(rotate::prove);
         let ops = || std::iter::once(renew::servers(&context)).chain(proof).collect();
-        items.push(servers(due.then(ops)));
+        items.push(servers(node.etcd, due.then(ops)));
     }
-    items.push(match writes || stale.contains(&"kubelet") {
+    items.push(match writes || runs_before(node).contains(&"kubelet") {
         true => restarted_kubelet(),
         false => item("rotate.kubelet", "its kubelet has read it", Verdict::Satisfied),
     });
@@ -162,7 +163,7 @@ fn objects(world: &World<'_>, pairs: &BTreeMap<Authority, Pair>, trust: Trust, c
     let text = |authority: Authority| {
         // A control plane that is not there yet has another list; the first one's is everybody's in the end.
         let first = world.control_planes().next().expect("an inventory has a control plane");
-        let all = wanted(first.sight.certificates(&shared(authority.files().0)), &pairs[&authority], trust);
+        let all = wanted(first.certificates(authority.files().0), &pairs[&authority], trust);
         let all = bundle_text(&all);
         union([all.as_str()]).unwrap_or_default()
     };

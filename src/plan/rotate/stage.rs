@@ -17,7 +17,10 @@ pub fn plan(world: &World<'_>) -> Plan {
                     "  the key pair of service accounts stays: tokens that it signed have no end of their own"
                         .to_owned(),
                 ];
-                (change(Vec::new(), vec![rotate::backup(&context)], None), change(beside, vec![rotate::stage()], None))
+                (
+                    change(Vec::new(), vec![rotate::backup(&context)], None),
+                    change(beside, vec![rotate::stage(node.etcd)], None),
+                )
             }
         };
         let items = vec![

@@ -1,3 +1,5 @@
+mod service;
+
 use std::collections::BTreeMap;
 
 use rand::{SeedableRng, rngs::StdRng};
@@ -8,8 +10,10 @@ use super::*;
 use crate::{
     kind::{self, rotate::FOLDER},
     model::{
+        etcd::EtcdLayout,
         facts::ClusterIdentity,
         live::Cluster,
+        node::NodeSpec,
         observe::{CommandSeen, Observation, Seen},
         rotation::{Record, TrustingPod, Workload},
     },
@@ -56,6 +60,7 @@ enum Stage {
 }
 
 struct Lab {
+    spec: ClusterSpec,
     old: Authorities,
     new: Authorities,
     nodes: BTreeMap<NodeName, (Stage, Vec<(String, String)>)>,
@@ -65,11 +70,15 @@ struct Lab {
 
 impl Lab {
     fn at(stage: Stage) -> Self {
+        Self::of(kind::testing::spec(), stage)
+    }
+
+    fn of(spec: ClusterSpec, stage: Stage) -> Self {
         let (old, new) = (authorities(1), authorities(60));
-        let nodes = kind::testing::spec().nodes.into_iter().map(|node| (node.name, (stage, Vec::new()))).collect();
+        let nodes = spec.nodes.iter().map(|node| (node.name.clone(), (stage, Vec::new()))).collect();
         let ca_sha256 = if stage >= Stage::Distrusting { &new } else { &old }.ca_sha256().unwrap();
         let identity = ClusterIdentity { id: "01".into(), name: "lab".into(), ca_sha256 };
-        let mut lab = Self { old, new, nodes, trusting: Trusting::default(), identity };
+        let mut lab = Self { spec, old, new, nodes, trusting: Trusting::default(), identity };
         let text = |path| lab.text(stage, path);
         let kubernetes = text(SharedPath::CaCrt);
         let noted = (Stage::Trusting..Stage::Done).contains(&stage);
@@ -107,7 +116,8 @@ impl Lab {
         }
     }
 
-    fn answer(&self, name: &NodeName, control_plane: bool) -> String {
+    fn answer(&self, node: &NodeSpec) -> String {
+        let (name, control_plane, etcd) = (&node.name, node.is_control_plane(), self.spec.etcd);
         let (stage, others) = &self.nodes[name];
         let stage = *stage;
         let signing = if stage >= Stage::Reissued { &self.new } else { &self.old };
@@ -127,7 +137,7 @@ impl Lab {
                 part(format!("file 10 /etc/kubernetes/pki/{path}"), self.text(stage, path));
             }
             for (crt, key) in CRTS {
-                part(format!("key 10 /etc/kubernetes/pki/{key}"), key_digest(signing, crt));
+                part(format!("key 10 {}", key.at(etcd)), key_digest(signing, crt));
                 if (Stage::Staged..Stage::Done).contains(&stage) {
                     for (which, whose) in [("old", &self.old), ("new", &self.new)] {
                         part(format!("file 10 {FOLDER}/{which}/{crt}"), public(whose, crt));
@@ -142,13 +152,24 @@ impl Lab {
             }
             part("file 10 /etc/kubernetes/pki/apiserver.crt".into(), client.clone());
             part("live 0 6443".into(), client);
-            let etcd = leaf(signing, SharedPath::EtcdCaCrt, SharedPath::EtcdCaKey);
-            part("file 10 /etc/kubernetes/pki/etcd/server.crt".into(), etcd.clone());
-            part("live 0 2379".into(), etcd);
+            let client = leaf(signing, SharedPath::EtcdCaCrt, SharedPath::EtcdCaKey);
+            part("file 10 /etc/kubernetes/pki/apiserver-etcd-client.crt".into(), client);
             let front = leaf(signing, SharedPath::FrontProxyCaCrt, SharedPath::FrontProxyCaKey);
             part("file 10 /etc/kubernetes/pki/front-proxy-client.crt".into(), front);
-            for name in kind::rotate::SERVERS {
+            for name in &kind::rotate::SERVERS[1..] {
                 part(format!("since 0 {name}"), "20".into());
+            }
+        }
+        if self.spec.is_member(node) {
+            let own = leaf(signing, SharedPath::EtcdCaCrt, SharedPath::EtcdCaKey);
+            part("live 0 2379".into(), own.clone());
+            part("since 0 etcd".into(), "20".into());
+            match etcd {
+                EtcdLayout::Stacked => part("file 10 /etc/kubernetes/pki/etcd/server.crt".into(), own),
+                EtcdLayout::Service => {
+                    part(format!("file 10 {}", member::LEAF), own);
+                    part(format!("file 10 {}", member::AUTHORITY), self.text(stage, SharedPath::EtcdCaCrt));
+                }
             }
         }
         for (head, body) in others {
@@ -166,7 +187,7 @@ impl Lab {
         restart: bool,
         edit: impl Fn(&mut BTreeMap<NodeName, Observation>),
     ) -> Plan {
-        let spec = kind::testing::spec();
+        let spec = &self.spec;
         let mut live = crate::model::live::Live { identity: Some(self.identity.clone()), ..Default::default() };
         let mut observations = BTreeMap::new();
         for node in &spec.nodes {
@@ -178,20 +199,15 @@ impl Lab {
                 there.manifests = vec!["kube-apiserver.yaml".into()];
                 there.shared_pki = vec![String::new(); 8];
             }
-            let stdout = self.answer(&node.name, node.is_control_plane()).into_bytes();
+            let stdout = self.answer(node).into_bytes();
             seen.commands.insert(kind::rotate::ASKED.to_owned(), CommandSeen { code: 0, stdout });
             observations.insert(node.name.clone(), Observation::Seen(Box::new(seen)));
         }
         edit(&mut observations);
         let steps = spec.nodes.iter().map(|node| (node.name.clone(), Vec::new())).collect();
         let cluster = Cluster::Live(Box::new(live));
-        let base = build::Input {
-            spec: &spec,
-            steps: &steps,
-            cluster_steps: &[],
-            observations: &observations,
-            cluster: &cluster,
-        };
+        let base =
+            build::Input { spec, steps: &steps, cluster_steps: &[], observations: &observations, cluster: &cluster };
         build(phase, pass, &Input { base, trusting: Ok(&self.trusting), restart, ignore_pods: false })
     }
 

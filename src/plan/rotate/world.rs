@@ -6,16 +6,17 @@ use super::{super::basis::Basis, Input, item};
 use crate::{
     kind::{
         Context,
-        rotate::{AUTHORITIES, FOLDER, Sight, shared},
+        rotate::{AUTHORITIES, FOLDER, Sight},
     },
     model::{
         cluster::{ClusterSpec, NodeSpec},
+        etcd::EtcdLayout,
         facts::ClusterIdentity,
         live::{Cluster, Live},
         observe::{Observation, Seen},
         plan::{Chain, Owner, Refusal, Verdict},
     },
-    pki::{Authority, Trusted},
+    pki::{Authority, SharedPath, Trusted},
 };
 
 /// An authority, and the one that takes its place.
@@ -28,6 +29,9 @@ pub struct Pair {
 /// One node of a cluster, of which everything was seen.
 pub struct Node<'a> {
     pub spec: &'a NodeSpec,
+    pub etcd: EtcdLayout,
+    /// Whether it has a member of etcd that runs as a service.
+    pub has_service: bool,
     pub seen: &'a Seen,
     pub sight: Sight,
 }
@@ -61,7 +65,11 @@ impl<'a> World<'a> {
                 None => Err("it was not looked at".to_owned()),
             };
             match sight {
-                Ok((seen, sight)) => nodes.push(Node { spec, seen, sight }),
+                Ok((seen, sight)) => {
+                    let etcd = base.spec.etcd;
+                    let has_service = etcd == EtcdLayout::Service && base.spec.is_member(spec);
+                    nodes.push(Node { spec, etcd, has_service, seen, sight });
+                }
                 Err(why) => unknown.push(refused(
                     Owner::Node(spec.name.clone()),
                     vec![(
@@ -103,6 +111,22 @@ impl Node<'_> {
         Owner::Node(self.spec.name.clone())
     }
 
+    /// Where it has a shared file.
+    pub fn at(&self, path: SharedPath) -> String {
+        path.at(self.etcd)
+    }
+
+    /// The certificates in a shared file.
+    pub fn certificates(&self, path: SharedPath) -> &[Trusted] {
+        self.sight.certificates(&self.at(path))
+    }
+
+    /// Whether the certificate in this file is what is shown on a port.
+    pub fn shows(&self, port: u16, path: &str) -> bool {
+        let own = self.sight.certificates(path).first();
+        own.is_some() && self.sight.live.get(&port) == own
+    }
+
     /// Whether it keeps all authorities, old and new, with their keys.
     pub fn is_staged(&self) -> bool {
         ["old", "new"].iter().all(|which| {
@@ -117,7 +141,7 @@ impl Node<'_> {
 
     /// Whether it is with this authority's key that this control plane signs.
     pub fn signs_with(&self, authority: Authority, certificate: &Trusted) -> bool {
-        self.sight.keys.get(&shared(authority.files().1)) == Some(&certificate.key_sha256)
+        self.sight.keys.get(&self.at(authority.files().1)) == Some(&certificate.key_sha256)
     }
 }
 

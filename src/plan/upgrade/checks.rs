@@ -1,6 +1,8 @@
 //! What is looked at before anything is done: whether there is a way from the versions that run to the one that is wanted,
 //! and whether the cluster is fit for it.
 
+use std::collections::BTreeSet;
+
 use super::{Known, Roll, checked, item};
 use crate::{
     kind::upgrade::pod_version,
@@ -50,16 +52,16 @@ impl Versions {
 /// The check that a restart fails for a moment.
 pub const ETCD: &str = "upgrade.etcd";
 
-/// Checks of the whole cluster.
-pub fn cluster(roll: &Roll, versions: &Versions) -> Vec<Item> {
+/// Checks of the whole cluster, of which these nodes are to be drained.
+pub fn cluster(roll: &Roll, versions: &Versions, drained: &BTreeSet<NodeName>) -> Vec<Item> {
     vec![
         item("upgrade.version", "there is a way from the version that runs", checked(way(roll, versions))),
         item("upgrade.coredns", "kubeadm knows the CoreDNS that runs", checked(coredns(roll))),
         item("upgrade.authorities", "no authority is being exchanged", checked(authorities(roll))),
-        item(ETCD, "every member of etcd votes and is healthy", checked(etcd(roll))),
+        item(ETCD, "every member of etcd votes and is healthy", checked(etcd(roll, drained))),
         item("upgrade.members", "every control plane is in the inventory", checked(members(roll))),
-        item("upgrade.local-data", "no pod loses its data by moving", checked(local_data(roll))),
-        item("upgrade.budgets", "no budget forbids that its pods move", checked(budgets(roll))),
+        item("upgrade.local-data", "no pod loses its data by moving", checked(local_data(roll, drained))),
+        item("upgrade.budgets", "no budget forbids that its pods move", checked(budgets(roll, drained))),
     ]
 }
 
@@ -152,7 +154,7 @@ fn coredns(roll: &Roll) -> Reason {
     )
 }
 
-fn etcd(roll: &Roll) -> Reason {
+fn etcd(roll: &Roll, drained: &BTreeSet<NodeName>) -> Reason {
     let look = "look at etcd on the control planes: kbootstrap status";
     let wanted = roll.spec.voters();
     for node in roll.spec.members() {
@@ -178,7 +180,7 @@ fn etcd(roll: &Roll) -> Reason {
             );
         }
         let readyz = known.seen.facts.kubernetes.readyz;
-        if node.is_control_plane() && readyz != Some(200) && !known.stage.has_begun() {
+        if node.is_control_plane() && readyz != Some(200) && !has_begun(roll, name, known, drained) {
             return refuse(format!("the API server of {name} is not ready"), "kbootstrap status shows what is wrong");
         }
     }
@@ -196,13 +198,12 @@ fn members(roll: &Roll) -> Reason {
 }
 
 /// Told before anything is changed, rather than by the first drain.
-fn local_data(roll: &Roll) -> Reason {
+fn local_data(roll: &Roll, drained: &BTreeSet<NodeName>) -> Reason {
     if roll.input.terms.drain.delete_local_data {
         return None;
     }
-    let rolled = |name: &NodeName| roll.stage(name).is_some_and(|stage| !stage.is_done());
     let losing: Vec<String> = (roll.input.rolling.losing.iter())
-        .filter(|(node, _)| rolled(node))
+        .filter(|(node, _)| drained.contains(node))
         .map(|(node, pod)| format!("{pod} (on {node})"))
         .collect();
     let most = losing.len().min(8);
@@ -212,15 +213,18 @@ fn local_data(roll: &Roll) -> Reason {
     }
     refuse(
         format!("pods would lose something if their nodes were drained: {}{more}", losing[..most].join("; ")),
-        "move them yourself, or say --delete-local-data where that may be lost",
+        format!(
+            "move them yourself, or where that may be lost: kbootstrap upgrade --to {} --delete-local-data",
+            roll.target()
+        ),
     )
 }
 
 /// A budget that asks for as many pods as there are lets none go, ever.
-fn budgets(roll: &Roll) -> Reason {
+fn budgets(roll: &Roll, drained: &BTreeSet<NodeName>) -> Reason {
     let rolled = |node: &Option<String>| {
         let name = node.as_deref().and_then(|name| NodeName::new(name).ok());
-        name.and_then(|name| roll.stage(&name)).is_some_and(|stage| !stage.is_done())
+        name.is_some_and(|name| drained.contains(&name))
     };
     let blocking = roll.input.rolling.budgets.iter().find_map(|budget| {
         let pods: Vec<String> = budget
@@ -247,22 +251,28 @@ fn budgets(roll: &Roll) -> Reason {
 }
 
 /// Checks of one node.
-pub fn node(roll: &Roll, name: &NodeName, known: &Known) -> Vec<Item> {
+pub fn node(roll: &Roll, name: &NodeName, known: &Known, drained: &BTreeSet<NodeName>) -> Vec<Item> {
     vec![
-        item("upgrade.node", "this node can be taken", checked(fit(roll, name, known))),
+        item("upgrade.node", "this node can be taken", checked(fit(roll, name, known, drained))),
         item("upgrade.disk", "room for images, packages and a copy of etcd", checked(room(roll, name, known))),
     ]
 }
 
-/// A node that is under way already may be what a run that died made of it.
-fn fit(roll: &Roll, name: &NodeName, known: &Known) -> Reason {
+/// Whether a node is under way already: it may then be what a run that died made of it. Where nothing of Kubernetes is left
+/// to be done and yet it is to be drained, for another runtime, that such a run has closed it tells so.
+fn has_begun(roll: &Roll, name: &NodeName, known: &Known, drained: &BTreeSet<NodeName>) -> bool {
+    let cordoned = roll.live.nodes.get(name).is_some_and(|node| node.cordoned);
+    known.stage.has_begun() && (!known.stage.is_done() || !drained.contains(name) || cordoned)
+}
+
+fn fit(roll: &Roll, name: &NodeName, known: &Known, drained: &BTreeSet<NodeName>) -> Reason {
     let Some(node) = roll.live.nodes.get(name) else {
         return refuse(
             format!("{name} is not in the cluster"),
             "an upgrade begins with every node of the inventory joined: kbootstrap up",
         );
     };
-    if !node.ready && !known.stage.has_begun() {
+    if !node.ready && !has_begun(roll, name, known, drained) {
         let why = node.why.as_deref().map(|why| format!(": {why}")).unwrap_or_default();
         return refuse(
             format!("{name} is not Ready{why}"),

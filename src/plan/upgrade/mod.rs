@@ -6,11 +6,12 @@
 //! ```text
 //! every node   source of packages, packages fetched, images pulled; control planes: a backup of themselves
 //! ── Prepared ──
-//! each control plane, one after the other ── Served(node) ──
-//!     kubeadm's package; the others well; etcd's leadership away; proxies look elsewhere; kubeadm upgrade; conditions held
-//! each control plane, one after the other ── Rolled(node) ──
-//!     the same care; drain; packages and what the playbook has otherwise for the new version; kubelet; conditions held;
-//!     uncordon
+//! every node   kubeadm's package
+//! each control plane but the last, one after the other ── Served(node) ──
+//!     the others well; etcd's leadership away; proxies look elsewhere; kubeadm upgrade; conditions held
+//! each control plane, the last first, one after the other ── Rolled(node) ──
+//!     the same care, and on the last kubeadm upgrade with it; drain; packages and what the playbook has otherwise for the
+//!     new version; kubelet; conditions held; uncordon
 //! workers, in batches ── Batch(n) ──
 //!     kubeadm; drain; packages; kubelet; conditions held; uncordon
 //! cluster      network, CoreDNS on two nodes, the proof
@@ -96,7 +97,7 @@ pub fn is_due(input: &build::Input) -> bool {
     !newer
         && all.iter().any(|(node, seen)| {
             let runtime = input.steps[&node.name].iter().any(|step| match &step.kind {
-                StepKind::Packages(wishes) => kind::upgrade::changes_installed(wishes, seen),
+                StepKind::Packages(wishes) => kind::upgrade::changed_installed(wishes, seen).next().is_some(),
                 _ => false,
             });
             // A node that a run which died had closed is opened again in the same way.
@@ -114,14 +115,19 @@ impl Roll<'_> {
             .iter()
             .map(|node| Chain { owner: Owner::Node(node.name.clone()), items: self.node_items(&node.name, &versions) })
             .collect();
+        let drained = roll::drained(&chains);
+        for (node, chain) in self.spec.nodes.iter().zip(&mut chains) {
+            if let Some(known) = self.nodes.get(&node.name) {
+                chain.items.splice(..0, checks::node(self, &node.name, known, &drained));
+            }
+        }
         let ends = roll::gate(self, &mut chains);
-        let mut items = checks::cluster(self, &versions);
+        let mut items = checks::cluster(self, &versions, &drained);
         let steps = build::cluster_items(&self.input.base, &chains);
-        let drains = chains.iter().flat_map(|chain| &chain.items).any(|item| item.step.as_str() == roll::DRAIN);
         items.extend(self.input.base.cluster_steps.iter().zip(steps).map(|(step, mut item)| {
             // Wherever its replicas are now: the last drain may put both of them on one node.
             let spread = matches!(step.kind, StepKind::Action(Action::CorednsSpread)) && self.spec.nodes.len() > 1;
-            if spread && drains && !item.verdict.is_change() {
+            if spread && !drained.is_empty() && !item.verdict.is_change() {
                 item.verdict = kind::spread_coredns("drains move its replicas");
             }
             if item.verdict.is_change() {
@@ -157,9 +163,7 @@ impl Roll<'_> {
         };
         let node = self.spec.node(name).expect("a chain's node is in the inventory");
         let context = self.basis.context(node, known.seen);
-        let mut items = checks::node(self, name, known);
-        items.extend(roll::items(self, steps, &context, &known.stage, versions.from));
-        items
+        roll::items(self, steps, &context, &known.stage, versions.from)
     }
 
     /// The stage of a node that was seen.

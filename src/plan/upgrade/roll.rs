@@ -1,5 +1,7 @@
 //! The steps of one node, and who waits for whom.
 
+use std::collections::BTreeSet;
+
 use super::{Roll, is_preparation, item};
 use crate::{
     kind::{
@@ -18,14 +20,17 @@ use crate::{
         away::{Away, LOOKS, op, settle},
         build,
     },
+    render,
 };
 
 /// The last step of a node's roll, by which others wait for it.
 const LAST: &str = "upgrade.uncordon";
 /// The step that empties a node.
 pub const DRAIN: &str = "upgrade.drain";
-/// The last step of what is done to a control plane's servers.
+/// The last step of what is done to a control plane's servers, where its kubelet has a turn of its own.
 const LAST_OF_SERVER: &str = "upgrade.server-return";
+/// kubeadm in the new version disturbs nothing, so no node waits with it for its turn.
+const TOOLS: &str = "upgrade.kubeadm-package";
 
 /// The steps of a node after its checks: what is brought beforehand, then the roll itself.
 pub fn items(roll: &Roll, steps: &[Step], context: &Context<'_>, stage: &Stage, from: KubeVersion) -> Vec<Item> {
@@ -58,13 +63,16 @@ pub fn items(roll: &Roll, steps: &[Step], context: &Context<'_>, stage: &Stage, 
         if is_preparation(step) { before.push(item) } else { inside.push(item) }
     }
     let cordoned = roll.live.nodes.get(&context.node.name).is_some_and(|node| node.cordoned);
+    let packages = to_fetch(steps, context, stage);
+    if !stage.is_done() || !packages.is_empty() {
+        before.push(fetch(&packages));
+    }
     if !stage.is_done() {
         before.insert(0, probe(context));
         if context.node.is_control_plane() {
             let outlive = Verdict::Probe(vec![upgrade::outlive()]);
             before.insert(1, item("upgrade.certificates", "certificates outlive it", outlive));
         }
-        before.push(fetch(context, stage));
         if context.node.is_control_plane() && !stage.kubeadm {
             let ops = vec![upgrade::try_flags(context)];
             let change = Verdict::Change(Change { diff: vec![], ops, disrupts: None });
@@ -90,34 +98,40 @@ pub fn any_begun(roll: &Roll) -> bool {
 
 /// What is done to a node while the roll is at it: on a control plane first its servers, and, once those of all are
 /// of the new version, its kubelet. A kubelet must never be newer than an API server that it asks: that of 1.31 asks for
-/// services by a field that API servers of 1.30 do not know, and starts no container until it has them.
+/// services by a field that API servers of 1.30 do not know, and starts no container until it has them. The last control
+/// plane whose servers are taken is the first whose kubelet may follow, and does at once: its pods start anew once more
+/// in any case.
 fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>, disturbs: bool) -> Vec<Item> {
     let node = Rolled { roll, node: context.node };
     let mut items = Vec::new();
     let control_plane = context.node.is_control_plane();
+    let last_served = serving(roll).last() == Some(&context.node.name);
+    if !stage.kubeadm && !stage.tools {
+        node.add(&mut items, TOOLS, "kubeadm's package", vec![upgrade::kubeadm_package(context)]);
+    }
     if control_plane && !stage.kubeadm {
-        node.add(&mut items, "upgrade.kubeadm-package", "kubeadm's package", vec![upgrade::kubeadm_package(context)]);
         let verb = verb(roll, &context.node.name);
         if let (Verb::Apply, Some(op)) = (verb, kind::wanted_etcd_image(roll.spec, roll.live)) {
             node.add(&mut items, "upgrade.etcd-image", "the image of etcd in kubeadm's configuration", vec![op]);
         }
-        items.extend(node.around("upgrade.server-").away());
+        items.extend(node.around(if last_served { "upgrade." } else { "upgrade.server-" }).away());
         node.add(&mut items, "upgrade.kubeadm", "kubeadm upgrade", vec![upgrade::upgrade(verb, context)]);
-        node.add(
-            &mut items,
-            "upgrade.server-settled",
-            "its servers are well",
-            vec![settle(roll.spec, &context.node.name, Some(roll.target()), None, LOOKS)],
-        );
-        items.push(node.around("upgrade.server-").back());
+        if !last_served {
+            node.add(
+                &mut items,
+                "upgrade.server-settled",
+                "its servers are well",
+                vec![settle(roll.spec, &context.node.name, Some(roll.target()), None, LOOKS)],
+            );
+            items.push(node.around("upgrade.server-").back());
+        }
     }
     let drains = !stage.is_done() || disturbs;
     if !control_plane && !stage.kubeadm {
-        node.add(&mut items, "upgrade.kubeadm-package", "kubeadm's package", vec![upgrade::kubeadm_package(context)]);
         node.add(&mut items, "upgrade.kubeadm", "kubeadm upgrade", vec![upgrade::upgrade(Verb::Node, context)]);
     }
     if drains {
-        if control_plane {
+        if control_plane && !last_served {
             // Its static pods start anew with the new kubelet.
             items.extend(node.around("upgrade.").away());
         }
@@ -192,6 +206,13 @@ pub fn order(roll: &Roll) -> Vec<NodeName> {
     nodes.into_iter().map(|node| node.name.clone()).collect()
 }
 
+/// The control planes whose servers are still to be taken, in their order.
+fn serving(roll: &Roll) -> Vec<NodeName> {
+    let is_old = |name: &NodeName| roll.stage(name).is_some_and(|stage| !stage.kubeadm);
+    let is_server = |name: &NodeName| roll.spec.node(name).is_some_and(NodeSpec::is_control_plane);
+    order(roll).into_iter().filter(|name| is_server(name) && is_old(name)).collect()
+}
+
 fn probe(context: &Context<'_>) -> Item {
     item("upgrade.packages", "the repository has the version", Verdict::Probe(vec![upgrade::offered(context)]))
 }
@@ -205,35 +226,59 @@ fn backup(context: &Context<'_>, from: KubeVersion) -> Item {
     )
 }
 
+/// Packages of another version than is there: those of Kubernetes, and what else the node's pods hang on.
+fn to_fetch(steps: &[Step], context: &Context<'_>, stage: &Stage) -> Vec<Package> {
+    let mut packages = if stage.package { Vec::new() } else { render::packages::kubernetes(context.spec) };
+    for step in steps {
+        let StepKind::Packages(wishes) = &step.kind else { continue };
+        for package in upgrade::changed_installed(wishes, context.seen) {
+            if packages.iter().all(|other| other.name != package.name) {
+                packages.push(package.clone());
+            }
+        }
+    }
+    packages
+}
+
 /// Packages are on the machine before anything is taken out of service for them.
-fn fetch(context: &Context<'_>, stage: &Stage) -> Item {
-    let verdict = if stage.package {
+fn fetch(packages: &[Package]) -> Item {
+    let verdict = if packages.is_empty() {
         Verdict::Satisfied
     } else {
-        let packages: Vec<Package> = crate::render::packages::kubernetes(context.spec);
-        Verdict::Change(Change { diff: vec![], ops: vec![upgrade::fetch(&packages)], disrupts: None })
+        Verdict::Change(Change { diff: vec![], ops: vec![upgrade::fetch(packages)], disrupts: None })
     };
     item("upgrade.fetch", "packages fetched", verdict)
+}
+
+/// The nodes whose pods have to go.
+pub fn drained(chains: &[Chain]) -> BTreeSet<NodeName> {
+    let drains = |chain: &&Chain| chain.items.iter().any(|item| item.step.as_str() == DRAIN);
+    let names = chains.iter().filter(drains).filter_map(|chain| match &chain.owner {
+        Owner::Node(name) => Some(name.clone()),
+        Owner::Cluster => None,
+    });
+    names.collect()
 }
 
 /// Declares who waits for what; gives what the cluster's own steps wait for.
 pub fn gate(roll: &Roll, chains: &mut [Chain]) -> Vec<Gate> {
     let is_server = |name: &NodeName| roll.spec.node(name).is_some_and(NodeSpec::is_control_plane);
-    let has = |chain: &Chain, step: &str| chain.items.iter().any(|item| item.step.as_str() == step);
-    let with = |chains: &[Chain], step: &str| -> Vec<NodeName> {
-        let chain = |name: &NodeName| chains.iter().find(|chain| chain.owner == Owner::Node(name.clone()));
-        order(roll).into_iter().filter(|name| chain(name).is_some_and(|chain| has(chain, step))).collect()
+    let rolls = |name: &NodeName| {
+        let chain = chains.iter().find(|chain| chain.owner == Owner::Node(name.clone()));
+        chain.is_some_and(|chain| chain.items.iter().any(|item| item.step.as_str() == LAST))
     };
-    let serving = with(chains, LAST_OF_SERVER);
-    let (rolled, workers): (Vec<NodeName>, Vec<NodeName>) = with(chains, LAST).into_iter().partition(is_server);
+    let serving = serving(roll);
+    let all = order(roll).into_iter().filter(rolls);
+    let (mut rolled, workers): (Vec<NodeName>, Vec<NodeName>) = all.partition(is_server);
+    // With it all API servers are of the new version: before, no kubelet may be.
+    rolled.sort_by_key(|name| serving.last() != Some(name));
     let batches = batches(roll, &workers);
     let batch_of = |name: &NodeName| batches.iter().position(|batch| batch.contains(name));
     let before = |list: &[NodeName], name: &NodeName| -> Option<NodeName> {
         let index = list.iter().position(|other| other == name)?;
         list.get(index.checked_sub(1)?).cloned()
     };
-    let all_served = serving.last().cloned().map(Gate::Served);
-    let all_rolled = rolled.last().cloned().map(Gate::Rolled).or(all_served.clone());
+    let all_rolled = rolled.last().cloned().map(Gate::Rolled);
     let mut prepared = false;
     for chain in chains.iter_mut() {
         let Owner::Node(name) = chain.owner.clone() else { continue };
@@ -258,25 +303,20 @@ pub fn gate(roll: &Roll, chains: &mut [Chain]) -> Vec<Gate> {
         let Owner::Node(name) = chain.owner.clone() else { continue };
         let Some(first) = chain.items.iter().position(in_window) else { continue };
         chain.items[first].waits.extend(prepared.then_some(Gate::Prepared));
+        let turn = |item: &Item| in_window(item) && item.step.as_str() != TOOLS;
+        let first = chain.items.iter().position(turn).expect("kubeadm's package is never all");
         // A control plane's servers have a turn of their own, before anybody's kubelet.
-        let mut kubelet = first;
-        if let Some(end) = chain.items.iter().position(|item| item.step.as_str() == LAST_OF_SERVER) {
-            chain.items[first].waits.extend(before(&serving, &name).map(Gate::Served));
-            kubelet = end + 1;
-        }
+        chain.items[first].waits.extend(before(&serving, &name).map(Gate::Served));
+        let end = chain.items.iter().position(|item| item.step.as_str() == LAST_OF_SERVER);
+        let kubelet = end.map_or(first, |end| end + 1);
         let turn = match batch_of(&name) {
             Some(0) => all_rolled.clone(),
             Some(batch) => Some(Gate::Batch(batch - 1)),
-            None => {
-                let item = &mut chain.items[kubelet];
-                item.waits.extend(all_served.clone());
-                before(&rolled, &name).map(Gate::Rolled)
-            }
+            None => before(&rolled, &name).map(Gate::Rolled),
         };
         chain.items[kubelet].waits.extend(turn);
     }
-    let mut ends: Vec<Gate> = all_served.into_iter().chain(all_rolled).collect();
-    ends.dedup();
+    let mut ends: Vec<Gate> = all_rolled.into_iter().collect();
     ends.extend((0..batches.len()).map(Gate::Batch));
     if ends.is_empty() && prepared {
         ends.push(Gate::Prepared);

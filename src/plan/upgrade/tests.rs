@@ -17,7 +17,13 @@ use crate::{
     playbook,
 };
 
+const OLDER: &str = "1.6.20~ds1-1+deb12u2";
+const NEWER: &str = "1.6.20~ds1-1+deb12u3";
+
 const STAMP: &str = "/var/lib/kbootstrap/stamps/kubeadm-upgrade";
+
+/// Changes of every plan here, since the machines are bare.
+const BROUGHT: [&str; 2] = ["packages.repository", "runtime.images"];
 
 /// Three control planes and three workers, all at 1.30.14.
 struct World {
@@ -127,29 +133,56 @@ impl World {
         self.pods(node, "1.31.13");
     }
 
+    /// Another containerd is wanted than all nodes have.
+    fn with_another_runtime() -> Self {
+        let mut world = Self::new("1.30.14");
+        world.spec.runtime.version = Some(NEWER.parse().unwrap());
+        for node in world.spec.nodes.clone() {
+            world.runtime(node.name.as_str(), OLDER);
+        }
+        world
+    }
+
+    fn runtime(&mut self, node: &str, version: &str) {
+        let seen = PackageSeen { version: Some(version.into()), held: true, broken: None };
+        self.seen(node).packages.insert("containerd".into(), seen);
+    }
+
     /// Of the playbook only what has to do with versions: the machines of these tests are bare otherwise.
-    fn plan(&self) -> Plan {
+    fn steps(&self) -> BTreeMap<NodeName, Vec<Step>> {
         let playbook = playbook::builtin();
         let wanted = ["packages.repository", "packages.install", "runtime.images", "preflight.repository"];
         let steps = self.spec.nodes.iter().map(|node| {
             let mut steps = expand::node_steps(&playbook, &self.spec, node);
             steps.retain(|step| wanted.contains(&step.id.as_str()));
             for step in &mut steps {
-                // Only Kubernetes' own packages are on these machines.
+                // Only Kubernetes' own packages are on these machines, and the runtime's where it matters.
                 if let crate::model::step::StepKind::Packages(wishes) = &mut step.kind {
-                    wishes.retain(|wish| ["kubelet", "kubeadm", "kubectl"].contains(&wish.package.name.as_str()));
+                    wishes.retain(|wish| {
+                        let package = &wish.package;
+                        let runtime = package.name == "containerd" && package.version.is_some();
+                        runtime || ["kubelet", "kubeadm", "kubectl"].contains(&package.name.as_str())
+                    });
                 }
             }
             (node.name.clone(), steps)
         });
+        steps.collect()
+    }
+
+    fn is_due(&self) -> bool {
+        let cluster = Cluster::Live(Box::new(self.live.clone()));
+        is_due(&self.base(&self.steps(), &cluster))
+    }
+
+    fn base<'a>(&'a self, steps: &'a BTreeMap<NodeName, Vec<Step>>, cluster: &'a Cluster) -> build::Input<'a> {
+        build::Input { spec: &self.spec, steps, cluster_steps: &[], observations: &self.observations, cluster }
+    }
+
+    fn plan(&self) -> Plan {
+        let (steps, cluster) = (self.steps(), Cluster::Live(Box::new(self.live.clone())));
         let input = Input {
-            base: build::Input {
-                spec: &self.spec,
-                steps: &steps.collect(),
-                cluster_steps: &[],
-                observations: &self.observations,
-                cluster: &Cluster::Live(Box::new(self.live.clone())),
-            },
+            base: self.base(&steps, &cluster),
             rolling: &self.rolling,
             terms: RollTerms { max_unavailable: self.max_unavailable, ..RollTerms::default() },
         };
@@ -215,11 +248,28 @@ fn a_whole_roll_has_its_order() {
         ]
     );
     let (served, rolled) = (|node: &str| Gate::Served(name(node)), |node: &str| Gate::Rolled(name(node)));
-    assert_eq!(waits(&plan, "cp1"), [served("cp3")]);
-    assert_eq!(waits(&plan, "cp2"), [served("cp1"), served("cp3"), rolled("cp1")]);
-    assert_eq!(waits(&plan, "cp3"), [served("cp2"), served("cp3"), rolled("cp2")]);
-    assert_eq!(waits(&plan, "w1"), [rolled("cp3")]);
-    assert_eq!(waits(&plan, "w2"), [rolled("cp3")]);
+    assert_eq!(waits(&plan, "cp1"), [rolled("cp3")]);
+    assert_eq!(waits(&plan, "cp2"), [served("cp1"), rolled("cp1")]);
+    assert_eq!(waits(&plan, "cp3"), [served("cp2")]);
+    assert_eq!(waits(&plan, "w1"), [rolled("cp2")]);
+    assert_eq!(waits(&plan, "w2"), [rolled("cp2")]);
+    // The last whose servers are taken is out of the way once, for both.
+    assert_eq!(
+        changes(&plan, "cp3")[5..],
+        [
+            "upgrade.kubeadm-package",
+            "upgrade.others",
+            "upgrade.leader",
+            "upgrade.divert",
+            "upgrade.kubeadm",
+            "upgrade.drain",
+            "packages.install",
+            "upgrade.kubelet",
+            "upgrade.settled",
+            "upgrade.return",
+            "upgrade.uncordon"
+        ]
+    );
     assert_eq!(waits(&plan, "w3"), [Gate::Batch(0)]);
     assert!(plan.items().filter(|(_, item)| item.waits.contains(&Gate::Prepared)).count() == 6);
     let applies = |node: &str| {
@@ -272,10 +322,11 @@ fn a_roll_that_died_is_gone_on_with() {
     assert!(of_roll("cp3").contains(&"upgrade.kubeadm".to_owned()));
     assert!(!of_roll("cp3").contains(&"upgrade.backup".to_owned()), "a backup of before can't be had any more");
     assert_eq!(of_roll("w3"), ["upgrade.settled", "upgrade.uncordon"]);
-    assert_eq!(waits(&plan, "cp2"), [Gate::Served(name("cp3"))]);
-    assert_eq!(waits(&plan, "cp3"), [Gate::Served(name("cp3")), Gate::Rolled(name("cp2"))]);
+    // No kubelet before the last API server.
+    assert_eq!(waits(&plan, "cp2"), [Gate::Rolled(name("cp3"))]);
+    assert_eq!(waits(&plan, "cp3"), []);
     // Who was left in between goes before the others.
-    assert_eq!(waits(&plan, "w3"), [Gate::Rolled(name("cp3"))]);
+    assert_eq!(waits(&plan, "w3"), [Gate::Rolled(name("cp2"))]);
     assert_eq!(waits(&plan, "w1"), [Gate::Batch(0)]);
 }
 
@@ -319,13 +370,13 @@ fn a_batch_leaves_every_zone_a_worker() {
         zone(&mut world, node, its);
     }
     let plan = world.plan();
-    assert_eq!(waits(&plan, "w1"), [Gate::Rolled(name("cp3"))]);
-    assert_eq!(waits(&plan, "w3"), [Gate::Rolled(name("cp3"))]);
+    assert_eq!(waits(&plan, "w1"), [Gate::Rolled(name("cp2"))]);
+    assert_eq!(waits(&plan, "w3"), [Gate::Rolled(name("cp2"))]);
     assert_eq!(waits(&plan, "w2"), [Gate::Batch(0)]);
     // A zone each: two of three go, as everything at once would be an outage.
     zone(&mut world, "w2", "c");
     let plan = world.plan();
-    assert_eq!(waits(&plan, "w2"), [Gate::Rolled(name("cp3"))]);
+    assert_eq!(waits(&plan, "w2"), [Gate::Rolled(name("cp2"))]);
     assert_eq!(waits(&plan, "w3"), [Gate::Batch(0)]);
 }
 
@@ -373,13 +424,99 @@ fn a_roll_is_due_where_something_is_older_and_never_for_what_is_not_seen() {
 }
 
 #[test]
+fn another_runtime_is_rolled_node_by_node() {
+    let world = World::with_another_runtime();
+    assert!(world.is_due());
+    let plan = world.plan();
+    assert_eq!(plan.refusals().count(), 0);
+    let roll = |node: &str| -> Vec<String> {
+        changes(&plan, node).into_iter().filter(|step| !BROUGHT.contains(&step.as_str())).collect()
+    };
+    assert_eq!(
+        roll("cp1"),
+        [
+            "upgrade.fetch",
+            "upgrade.others",
+            "upgrade.leader",
+            "upgrade.divert",
+            "upgrade.drain",
+            "packages.install",
+            "upgrade.settled",
+            "upgrade.return",
+            "upgrade.uncordon"
+        ]
+    );
+    let worker = ["upgrade.fetch", "upgrade.drain", "packages.install", "upgrade.settled", "upgrade.uncordon"];
+    assert_eq!(roll("w1"), worker);
+    let rolled = |node: &str| Gate::Rolled(name(node));
+    assert_eq!(waits(&plan, "cp1"), []);
+    assert_eq!(waits(&plan, "cp2"), [rolled("cp1")]);
+    assert_eq!(waits(&plan, "w1"), [rolled("cp3")]);
+    assert_eq!(waits(&plan, "w2"), [Gate::Batch(0)]);
+    // All have it before the first is out of service.
+    let prepared = plan.items().filter(|(_, item)| item.opens == Some(Gate::Prepared)).map(|(_, item)| &item.step);
+    assert_eq!(prepared.map(|step| step.as_str()).collect::<Vec<_>>(), ["upgrade.fetch"; 6]);
+    let ops = plan.items().flat_map(|(_, item)| item.verdict.ops()).map(|op| op.what.as_str()).collect::<Vec<_>>();
+    let brings = |what: &str| ops.iter().filter(|op| **op == format!("{what} containerd={NEWER}")).count();
+    assert_eq!((brings("fetch"), brings("install")), (6, 6));
+}
+
+#[test]
+fn a_roll_of_the_runtime_is_gone_on_with() {
+    let mut world = World::with_another_runtime();
+    for node in ["cp1", "cp2", "cp3", "w1"] {
+        world.runtime(node, NEWER);
+    }
+    // The program died when w1 had its packages; w2 was drained and had none yet.
+    let w1 = world.live.nodes.get_mut(&name("w1")).unwrap();
+    (w1.cordoned, w1.ready) = (true, false);
+    let w2 = world.live.nodes.get_mut(&name("w2")).unwrap();
+    (w2.cordoned, w2.ready) = (true, false);
+    let plan = world.plan();
+    assert_eq!(plan.refusals().count(), 0);
+    let left = |node: &str| changes(&plan, node).into_iter().filter(|step| step.starts_with("upgrade.")).collect();
+    let (cp1, w1, w2): (Vec<String>, Vec<String>, Vec<String>) = (left("cp1"), left("w1"), left("w2"));
+    assert!(cp1.is_empty(), "{cp1:?}");
+    assert_eq!(w1, ["upgrade.settled", "upgrade.uncordon"]);
+    assert!(w2.contains(&"upgrade.drain".to_owned()), "{w2:?}");
+    world.live.nodes.get_mut(&name("w1")).unwrap().cordoned = false;
+    for node in ["w1", "w2", "w3"] {
+        world.runtime(node, NEWER);
+        world.live.nodes.get_mut(&name(node)).unwrap().cordoned = false;
+    }
+    assert!(!world.is_due());
+}
+
+#[test]
+fn a_roll_of_the_runtime_has_the_same_conditions() {
+    let mut world = World::with_another_runtime();
+    world.live.nodes.get_mut(&name("w2")).unwrap().ready = false;
+    assert_eq!(world.refused("upgrade.node"), "w2 is not Ready");
+    let mut world = World::with_another_runtime();
+    world.seen("cp2").facts.kubernetes.readyz = Some(500);
+    assert_eq!(world.refused(checks::ETCD), "the API server of cp2 is not ready");
+    let mut world = World::with_another_runtime();
+    world.rolling.budgets.push(Budget {
+        namespace: "shop".into(),
+        name: "web".into(),
+        never: true,
+        pods: vec![("web-1".into(), Some("w1".into()))],
+        allowed: 0,
+    });
+    assert!(world.refused("upgrade.budgets").contains("shop/web-1 on w1"));
+    // Of a node that has it already nothing has to go.
+    world.runtime("w1", NEWER);
+    assert_eq!(world.plan().refusals().count(), 0);
+}
+
+#[test]
 fn what_is_done_needs_nothing() {
     let mut world = World::new("1.31.13");
     for node in ["cp1", "cp2", "cp3", "w1", "w2", "w3"] {
         world.rolled(node);
     }
     for step in world.plan().items().filter(|(_, item)| item.verdict.is_change()).map(|(_, item)| item.step.as_str()) {
-        assert!(["packages.repository", "runtime.images"].contains(&step), "{step}");
+        assert!(BROUGHT.contains(&step), "{step}");
     }
 }
 
@@ -420,8 +557,9 @@ fn the_cluster_must_be_fit() {
     let sick = world.live.nodes.get_mut(&name("w1")).unwrap();
     (sick.ready, sick.why) = (false, Some("no CNI".into()));
     assert_eq!(world.refused("upgrade.node"), "w1 is not Ready: no CNI");
-    // Such as a run that died made it.
-    world.package("w1", "1.31.13");
+    // kubeadm's package alone makes no node sick; kubeadm may.
+    world.package("w1", "1.30.14");
+    world.stamp("w1", "v1.31.13 begun\n");
     assert_eq!(world.plan().refusals().count(), 0);
 
     let mut world = World::new("1.31.13");

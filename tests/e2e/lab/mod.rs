@@ -17,6 +17,7 @@ mod key;
 mod outcome;
 pub mod probe;
 pub mod running;
+pub mod workload;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};

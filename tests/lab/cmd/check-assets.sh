@@ -134,6 +134,8 @@ check "repository v1.30" repository 1.30
 check "kubelet kubeadm kubectl 1.30.14" install kubelet=1.30.14-* kubeadm=1.30.14-* kubectl=1.30.14-*
 check "the key's fingerprint" sh -c "gpg --show-keys --with-colons node/etc/apt/keyrings/kubernetes.gpg | grep -F \"\$(cat '$www/fingerprint')\""
 check "kubeadm's images are served" sh -c "chroot node kubeadm config images list --kubernetes-version v1.30.14 | xargs -n1 -I{} skopeo inspect --cert-dir authority docker://{}"
+older=$(in_node apt-cache madison containerd | sed -n 2p | cut -d'|' -f2 | xargs)
+check "containerd $older, before the newest takes its place" install "containerd=${older:-none}"
 check "containerd runc haproxy conntrack socat ebtables ethtool ipset" install containerd runc haproxy conntrack socat ebtables ethtool ipset
 check "crictl" in_node crictl --version
 check "chrony nfs-common open-iscsi keepalived jq curl gnupg" install chrony nfs-common open-iscsi keepalived jq curl gnupg apt-transport-https ca-certificates

@@ -113,7 +113,9 @@ impl Machine {
         for name in ["etcd.yaml", "server.key", "peer.crt", "healthcheck-client.key"] {
             assert!(aside.join(name).exists(), "{name}");
         }
-        assert!(self.has("etc/kubernetes/pki/etcd/ca.crt") && self.has("etc/kubernetes/pki/etcd/ca.key"));
+        // The authority's key goes out of what kubeadm reads; its certificate is what API servers read.
+        assert!(self.has("etc/kubernetes/pki/etcd/ca.crt") && !self.has("etc/kubernetes/pki/etcd/ca.key"));
+        assert!(self.has("etc/kbootstrap/pki/etcd-ca.key"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{super::super::op, Context};
 use crate::{
-    model::{op::Op, version::KubeVersion},
+    model::{etcd::EtcdLayout, op::Op, version::KubeVersion},
     render::snapshot,
 };
 
@@ -27,11 +27,14 @@ rm -rf "$kb_new"
 mkdir -p {FOLDER} "$kb_new"
 chmod 700 {FOLDER}
 {snapshot}
-tar -C / -czf "$kb_new/kubernetes.tar.gz" --exclude=etc/kubernetes/tmp etc/kubernetes
+kb_more=
+if [ -d /{authority} ]; then kb_more={authority}; fi
+tar -C / -czf "$kb_new/kubernetes.tar.gz" --exclude=etc/kubernetes/tmp etc/kubernetes $kb_more
 {proof}
 sync -f "$kb_new/etcd.db"
 rm -rf {folder}
 mv -T "$kb_new" {folder}"#,
+        authority = EtcdLayout::AUTHORITY_FOLDER.trim_start_matches('/'),
         snapshot = snapshot::take(context.spec.etcd),
     );
     op::node("backup.take", format!("keep etcd and /etc/kubernetes under {folder}"), script, BACKUP_S)

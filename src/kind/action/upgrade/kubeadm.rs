@@ -1,6 +1,6 @@
 //! `kubeadm upgrade`: static pods, certificates, and what kubelets read of the cluster.
 
-use super::{super::super::op, Context, stamp_path, target, write};
+use super::{super::super::op, BEGUN, Context, stamp_path, target, write};
 use crate::model::{mode::Mode, op::Op};
 
 /// kubeadm waits five minutes for each of four static pods; a control plane without load takes one in all.
@@ -15,7 +15,7 @@ pub enum Verb {
     Node,
 }
 
-/// Runs it, and leaves a stamp that it came to its end.
+/// Runs it between two stamps: that it began, and that it came to its end.
 ///
 /// kubeadm's own trial Job is left out: it must be placed, started and ended within 15 s, which a busy machine does not
 /// always do, and what it would prove is proven by the roll's own gates. All else of its preflight stays.
@@ -31,12 +31,16 @@ pub fn upgrade(verb: Verb, context: &Context<'_>) -> Op {
             ("kubeadm upgrade node".to_owned(), "node --ignore-preflight-errors=CreateJob".to_owned(), "node")
         }
     };
-    let stamp = write::put(&stamp_path(), write::Source::Text(&format!("{tag} {word}\n")), Mode::PUBLIC, write::ROOT);
+    let stamp = |word: &str| {
+        write::put(&stamp_path(), write::Source::Text(&format!("{tag} {word}\n")), Mode::PUBLIC, write::ROOT)
+    };
     // The endpoint of the cluster is never to be asked by way of a proxy of root's environment.
     let script = format!(
-        "unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY\n\
-         kubeadm upgrade {arguments}\n{flags}\n{stamp}",
+        "unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY\n{begun}\n\
+         kubeadm upgrade {arguments}\n{flags}\n{done}",
+        begun = stamp(BEGUN),
         flags = pause_flag(context),
+        done = stamp(word),
     );
     op::node("kubeadm.upgrade", what, script, UPGRADE_S)
 }

@@ -8,14 +8,14 @@ mod kubeadm;
 mod kubelet;
 mod packages;
 
-pub use backup::{backup, keep};
+pub use backup::{FOLDER, backup, keep};
 pub use certificates::outlive;
 pub use flags::try_flags;
 pub use kubeadm::{Verb, upgrade};
 pub use kubelet::restart;
 pub use packages::{fetch, kubeadm_package, offered};
 
-pub use super::super::packages::{changes_installed, judge_upgrade};
+pub use super::super::packages::{changed_installed, judge_upgrade};
 
 use super::super::{Context, write};
 use crate::{
@@ -33,11 +33,14 @@ use crate::{
 /// The static pods whose images carry Kubernetes' own version.
 pub const COMPONENTS: [&str; 3] = ["kube-apiserver", "kube-controller-manager", "kube-scheduler"];
 
-/// What `kubeadm upgrade` last came to its end with on a node: `v1.31.13 apply`, `v1.31.13 node`. Between kubeadm's end and
-/// the change of kubelet's package nothing else tells it.
+/// What `kubeadm upgrade` last began with on a node, `v1.31.13 begun`, or came to its end with: `v1.31.13 apply`, `v1.31.13
+/// node`. Between that and the change of kubelet's package nothing else tells it.
 fn stamp_path() -> String {
     format!("{}/kubeadm-upgrade", write::STAMPS)
 }
+
+/// What the stamp says until kubeadm has come to its end.
+const BEGUN: &str = "begun";
 
 /// What is to be read on a node besides what its steps ask for.
 pub fn reads() -> Vec<Read> {
@@ -48,8 +51,10 @@ pub fn reads() -> Vec<Read> {
 /// How far a node is on the way to a version, from what was seen of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stage {
-    /// kubeadm's package is of the version: the first thing that is changed.
+    /// kubeadm's package is of the version. It disturbs nothing.
     pub tools: bool,
+    /// `kubeadm upgrade` was begun: from then on a node may be what a run that died made of it.
+    pub begun: bool,
     /// `kubeadm upgrade` is done: everything that it writes is of the version.
     pub kubeadm: bool,
     /// It was `kubeadm upgrade apply`, which is done once for the whole cluster.
@@ -66,9 +71,9 @@ impl Stage {
         self.kubeadm && self.package && self.running
     }
 
-    /// Whether anything was done already.
+    /// Whether anything of what runs was changed already.
     pub fn has_begun(&self) -> bool {
-        self.tools || self.kubeadm || self.package || self.running
+        self.begun || self.kubeadm || self.package || self.running
     }
 }
 
@@ -89,7 +94,8 @@ pub fn stage(spec: &ClusterSpec, node: &NodeSpec, seen: &Seen, live: &Live) -> S
             && !etcd_is_behind(spec, name, live));
     Stage {
         tools: of_version("kubeadm"),
-        kubeadm: (stamped || package) && pods,
+        begun: stamped,
+        kubeadm: ((stamped && verb != BEGUN) || package) && pods,
         applied: pods && node.is_control_plane() && (package || (stamped && verb == "apply")),
         package,
         running: live.nodes.get(name).is_some_and(|node| node.kubelet == version.tag()),

@@ -32,7 +32,7 @@ pub fn fetch(wanted: &[Package]) -> Op {
         wanted.iter().filter_map(|package| Some(format!("{}={}", package.name, package.version.as_ref()?))).collect();
     let script = format!(
         "{functions}kb_twice kb_apt install --download-only --no-install-recommends --no-remove \
-         --allow-change-held-packages {packages}",
+         --allow-downgrades --allow-change-held-packages {packages}",
         functions = apt::FUNCTIONS,
         packages = words(&packages),
     );

@@ -129,8 +129,9 @@ if [ ! -e "$kb_new/member" ] && [ ! -e "$kb_old/member" ]; then
   echo "neither $kb_old nor $kb_new has a member's data; nothing was changed" >&2
   exit 1
 fi
-runuser -u {user} -- {programs}/etcd --version > /dev/null
-runuser -u {user} -- test -r {folder}/member.key
+kb_as="setpriv --reuid={user} --regid={user} --clear-groups --"
+$kb_as {programs}/etcd --version > /dev/null
+$kb_as test -r {folder}/member.key || {{ echo 'etcd could not read its key as a service; nothing was changed' >&2; exit 1; }}
 "#,
         old = EtcdLayout::Stacked.data_folder(),
         new = EtcdLayout::Service.data_folder(),

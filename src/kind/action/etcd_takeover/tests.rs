@@ -84,7 +84,7 @@ impl Machine {
             ("systemctl", &systemctl),
             ("curl", &curl),
             ("chown", ":"),
-            ("runuser", ":"),
+            ("setpriv", ":"),
             ("sleep", ":"),
             ("sync", ":"),
             ("journalctl", ":"),
@@ -175,7 +175,7 @@ fn before_the_data_are_moved_a_failure_changes_nothing() {
         assert!(machine.has(MANIFEST) && machine.has(OLD) && !machine.has(NEW) && !machine.has(KEPT));
     }
     let machine = Machine::new();
-    machine.takes_over(&[("runuser", "exit 1")]).unwrap_err();
+    machine.takes_over(&[("setpriv", "exit 1")]).unwrap_err();
     assert!(machine.has(MANIFEST) && machine.has(OLD), "programs that can't be run");
     machine.write(NEW);
     assert!(machine.takes_over(&[]).unwrap_err().contains("a static pod of etcd is here, and"));

@@ -150,7 +150,7 @@ fn is_converted(lab: &Lab, control_planes: &[&str]) {
     for node in control_planes {
         assert_eq!(lab.ssh(node, "systemctl is-active kbootstrap-etcd.service").success().trim(), "active", "{node}");
         let left = "sudo sh -c 'ls -d /etc/kubernetes/manifests/etcd.yaml /etc/kubernetes/etcd.yaml.kbootstrap \
-                    /var/lib/etcd/member /etc/kubernetes/pki/etcd/server.key 2> /dev/null; true'";
+                    /var/lib/etcd/member /etc/kubernetes/pki/etcd/server.key /etc/kubernetes/pki/etcd/ca.key 2> /dev/null; true'";
         assert_eq!(lab.ssh(node, left).success(), "", "left on {node}");
     }
     let rows = lab.kbootstrap(&["etcd", "members", &inventory]).success();

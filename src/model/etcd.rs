@@ -9,7 +9,8 @@ pub enum EtcdLayout {
     /// A static pod on each control plane, managed by kubeadm. What one, three and more control planes get.
     Stacked,
     /// A systemd service, managed by this program; kubeadm sees it as external. What an even number of control planes
-    /// gets, with one member more on a worker: the witness, without which two members are less safe than one.
+    /// gets, with one member more on a worker: the witness, without which two members are less safe than one. Static pods
+    /// become services by a command of its own, and there is no way back.
     Service,
 }
 

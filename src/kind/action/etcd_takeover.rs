@@ -3,12 +3,12 @@
 
 use super::{
     super::{op, write},
-    Context, etcd_member, join, pki,
+    Context, etcd_member, join, pki, static_pods,
 };
 use crate::{
     model::{cluster::ClusterSpec, etcd::EtcdLayout, facts::Facts, name::NodeName, op::Op},
     pki::SharedPath,
-    render::etcd,
+    render::{etcd, static_pods::Component},
     shell::quote,
 };
 
@@ -22,6 +22,8 @@ pub const UNDER_WAY: (&str, &str) = (
 const END_S: u32 = 90;
 /// A member reads all of its data first.
 const START_S: u32 = 180;
+/// An API server begins anew, and is ready some seconds after etcd.
+const SERVER_S: u32 = 120;
 /// Data that lie on another disk are copied in between.
 const TAKEOVER_S: u32 = 1200;
 
@@ -100,7 +102,7 @@ pub fn takeover(context: &Context<'_>, lives: bool) -> Op {
         r#"{functions}{ready}{moved}kb_unit=$(cat {unit_path} 2> /dev/null) || :
 {unit}
 if [ "$kb_unit" != "$(cat {unit_path})" ] || ! systemctl -q is-active {service}; then systemctl restart --no-block {service}; fi
-{healthy}{settle}{tidy}"#,
+{healthy}{settle}{tidy}{server}"#,
         functions = join::etcd_functions(context),
         ready = ready(context),
         moved = moved(),
@@ -110,6 +112,7 @@ if [ "$kb_unit" != "$(cat {unit_path})" ] || ! systemctl -q is-active {service};
         healthy = etcd_member::until_healthy(START_S, "etcd does not come up as a service"),
         settle = if lives { "kb_settle || exit 1\n" } else { "" },
         tidy = tidy(),
+        server = if lives { String::new() } else { await_server() },
     );
     op::node("etcd.takeover", "end etcd's static pod, and start the service with its data", script, TAKEOVER_S)
 }
@@ -126,8 +129,9 @@ if [ ! -e "$kb_new/member" ] && [ ! -e "$kb_old/member" ]; then
   echo "neither $kb_old nor $kb_new has a member's data; nothing was changed" >&2
   exit 1
 fi
-runuser -u {user} -- {programs}/etcd --version > /dev/null
-runuser -u {user} -- test -r {folder}/member.key
+kb_as="setpriv --reuid={user} --regid={user} --clear-groups --"
+$kb_as {programs}/etcd --version > /dev/null
+$kb_as test -r {folder}/member.key || {{ echo 'etcd could not read its key as a service; nothing was changed' >&2; exit 1; }}
 "#,
         old = EtcdLayout::Stacked.data_folder(),
         new = EtcdLayout::Service.data_folder(),
@@ -206,6 +210,14 @@ rmdir "$kb_aside" 2> /dev/null || :"#,
         files = OF_THE_POD.join(" "),
         pki = SharedPath::FOLDER,
         key = pki::moves_etcd_key(EtcdLayout::Stacked.ca_key(), EtcdLayout::Service),
+    )
+}
+
+/// POSIX text by which an API server that was away has some time to be back. Whether it is, is seen by the next look.
+fn await_server() -> String {
+    format!(
+        "\nkb_left={SERVER_S}\nuntil {} || [ \"$kb_left\" = 0 ]; do\n  kb_left=$((kb_left - 1))\n  sleep 1\ndone",
+        static_pods::well(Component::ApiServer)
     )
 }
 

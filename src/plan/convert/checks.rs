@@ -69,11 +69,11 @@ fn authorities(conversion: &Conversion<'_>) -> Reason {
 fn healthy(conversion: &Conversion<'_>) -> Reason {
     let look = "look at etcd on the control planes: kbootstrap etcd members";
     for (name, stage) in &conversion.stages {
+        // To bring it up is what this is for.
+        if *stage == Stage::Between {
+            continue;
+        }
         let Some(etcd) = conversion.basis.facts.get(name).and_then(|facts| facts.kubernetes.etcd.as_ref()) else {
-            // To bring it up is what this is for.
-            if *stage == Stage::Between {
-                continue;
-            }
             return refuse(format!("etcd's member on {name} does not answer"), look);
         };
         if etcd.leader.is_none() || etcd.kubeadm_config != Some(true) {

@@ -37,6 +37,8 @@ pub fn cluster(raw: raw::Inventory) -> Option<ClusterSpec> {
     spec.network = NetworkSpec {
         kind: raw.network.kind.map(|kind| kind.value).unwrap_or_default(),
         mtu: raw.network.mtu.map(|mtu| mtu.value),
+        flannel: raw.network.flannel.map(|tag| tag.value),
+        kube_router: raw.network.kube_router.map(|tag| tag.value),
     };
     spec.time = TimeSpec {
         manage: raw.time.manage.is_none_or(|manage| manage.value),

@@ -73,6 +73,8 @@ pub const KEYS: &[Key] = &[
     key("runtime.version", Rolling, "what the repositories have", "version of that package, as apt takes it"),
     key("network.kind", Fixed, "flannel", "flannel, routed (one flat layer 2, no tunnel) or none (you bring one)"),
     key("network.mtu", Live, "from the nodes' links", "MTU of the pods' links in bytes"),
+    key("network.flannel", Rolling, "this program's", "version of flannel, the tag of its image"),
+    key("network.kube-router", Rolling, "this program's", "version of kube-router, the tag of its image"),
     key("time.manage", Live, "true", "whether a running time daemon is seen to"),
     key("time.servers", Live, "the distribution's", "time servers to ask"),
     key("etcd.layout", Fixed, "stacked; service with an even number of control planes", "how members of etcd run: stacked (kubeadm's static pods) or service"),

@@ -14,7 +14,7 @@ use crate::model::backup::{AgeRecipient, Calendar};
 use crate::model::cluster::{EndpointKind, Mtu, NetworkKind, Role};
 use crate::model::encryption::EncryptionProvider;
 use crate::model::etcd::EtcdLayout;
-use crate::model::image::ImageRepository;
+use crate::model::image::{ImageRepository, ImageTag};
 use crate::model::label::{LabelKey, LabelValue, Taint};
 use crate::model::name::{ClusterName, DnsName, Host, NodeName};
 use crate::model::net::Cidr;
@@ -97,6 +97,8 @@ pub struct Runtime {
 pub struct Network {
     pub kind: Option<At<NetworkKind>>,
     pub mtu: Option<At<Mtu>>,
+    pub flannel: Option<At<ImageTag>>,
+    pub kube_router: Option<At<ImageTag>>,
 }
 
 /// `[time]`

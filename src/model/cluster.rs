@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::backup::{AgeRecipient, Schedule};
 use super::encryption::EncryptionProvider;
 use super::etcd::EtcdLayout;
-use super::image::ImageRepository;
+use super::image::{ImageRepository, ImageTag};
 use super::invalid::Invalid;
 use super::name::{ClusterName, DnsName, Host, NodeName};
 use super::net::{Cidr, Families, Family, HasFamily};
@@ -280,12 +280,16 @@ impl Default for RuntimeSpec {
 }
 
 /// The network between pods.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct NetworkSpec {
     /// Which one.
     pub kind: NetworkKind,
     /// MTU of the pods' links; absent where it is taken from the nodes' links.
     pub mtu: Option<Mtu>,
+    /// Version of flannel; absent for the one that this program brings.
+    pub flannel: Option<ImageTag>,
+    /// The same of kube-router.
+    pub kube_router: Option<ImageTag>,
 }
 
 /// Pod networks.

@@ -77,6 +77,22 @@ impl ImageRef {
     }
 }
 
+/// A tag of an image: `v0.25.7`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ImageTag(String);
+checked_text!(ImageTag);
+
+impl ImageTag {
+    fn check(text: &str) -> Result<(), Invalid> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+        if (1..=128).contains(&text.len()) && text.chars().all(fits) && !text.starts_with(['.', '-']) {
+            return Ok(());
+        }
+        Err(Invalid::new(format!("`{}` is not a tag of an image", text.escape_debug()))
+            .hint("write it as in `v0.25.7`"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

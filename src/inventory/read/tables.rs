@@ -114,7 +114,21 @@ pub fn network(mut table: Table<'_>) -> Network {
             }
         }
     });
-    let network = Network { kind: table.choice("kind", &kinds), mtu };
+    let network = Network {
+        kind: table.choice("kind", &kinds),
+        mtu,
+        flannel: table.parsed("flannel"),
+        kube_router: table.parsed("kube-router"),
+    };
+    let kind = network.kind.as_ref().map(|kind| kind.value).unwrap_or_default();
+    let idle = [
+        network.flannel.as_ref().filter(|_| kind != NetworkKind::Flannel),
+        network.kube_router.as_ref().filter(|_| kind == NetworkKind::None),
+    ];
+    for tag in idle.into_iter().flatten() {
+        let problem = Problem::at(tag.span.clone(), "this network has no such part, so its version has no effect");
+        table.document().push(problem.hint("leave it out"));
+    }
     table.finish(elsewhere);
     network
 }

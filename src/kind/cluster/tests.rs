@@ -91,6 +91,16 @@ fn drift_is_named_and_only_its_set_is_applied() {
 }
 
 #[test]
+fn another_version_of_the_firewall_rolls_it_and_leaves_the_pods_network() {
+    let mut world = healthy();
+    world.spec.network.kube_router = Some("v2.2.1".parse().unwrap());
+    let all = change(verdict(&world, Action::Network, false));
+    assert_eq!(all.ops.iter().map(|op| op.what.as_str()).collect::<Vec<_>>(), ["apply kube-router"]);
+    assert!(all.diff.len() == 1 && all.diff[0].contains("kube-router:v2.2.1"), "{:?}", all.diff);
+    assert_eq!(all.disrupts, None, "no pod of anybody's is evicted for it");
+}
+
+#[test]
 fn coredns_is_spread_where_two_nodes_can_take_it() {
     let mut world = healthy();
     world.live_mut().coredns_pods.values_mut().for_each(|pod| pod.node = Some("cp1".into()));

@@ -5,15 +5,21 @@ use serde_json::{Value, json};
 
 use super::{
     ManifestSet, api_environment, cluster_role, cluster_role_binding, config_map, daemon_set, field_environment,
-    host_path, mount, read_only_mount, service_account,
+    host_path, image_of, mount, read_only_mount, service_account,
 };
 use crate::model::cluster::ClusterSpec;
 use crate::model::net::Family;
 
-pub const IMAGE: &str = "docker.io/flannel/flannel:v0.25.7";
+const REPOSITORY: &str = "docker.io/flannel/flannel";
+const VERSION: &str = "v0.25.7";
 pub const CNI_IMAGE: &str = "docker.io/flannel/flannel-cni-plugin:v1.5.1-flannel2";
 
 const NAME: &str = "kube-flannel";
+
+/// flannel's own image.
+pub fn image(spec: &ClusterSpec) -> String {
+    image_of(REPOSITORY, VERSION, spec.network.flannel.as_ref())
+}
 
 /// What VXLAN puts before every packet: flannel subtracts it from the MTU that it is given.
 const VXLAN_OVERHEAD: u16 = 50;
@@ -99,7 +105,7 @@ fn pod(spec: &ClusterSpec) -> Value {
             },
             {
                 "name": "install-cni",
-                "image": IMAGE,
+                "image": image(spec),
                 "command": ["cp"],
                 "args": ["-f", "/etc/kube-flannel/cni-conf.json", "/etc/cni/net.d/10-flannel.conflist"],
                 "volumeMounts": [mount("cni", "/etc/cni/net.d"), read_only_mount("flannel-cfg", "/etc/kube-flannel")],
@@ -108,7 +114,7 @@ fn pod(spec: &ClusterSpec) -> Value {
         // No probe: flanneld's own /healthz says 200 as long as the process lives, and it ends where it can't go on.
         "containers": [{
             "name": "kube-flannel",
-            "image": IMAGE,
+            "image": image(spec),
             "command": ["/opt/bin/flanneld"],
             // The link that has the node's address. flannel's own choice is that of the default route, which on many
             // virtual machines is the same NAT network on every node.

@@ -3,16 +3,22 @@
 use serde_json::{Value, json};
 
 use super::{
-    ManifestSet, api_environment, cluster_role, cluster_role_binding, daemon_set, field_environment, host_path, mount,
-    read_only_mount, service_account,
+    ManifestSet, api_environment, cluster_role, cluster_role_binding, daemon_set, field_environment, host_path,
+    image_of, mount, read_only_mount, service_account,
 };
 use crate::model::cluster::ClusterSpec;
 use crate::model::net::Family;
 
-pub const IMAGE: &str = "docker.io/cloudnativelabs/kube-router:v2.1.0";
+const REPOSITORY: &str = "docker.io/cloudnativelabs/kube-router";
+const VERSION: &str = "v2.1.0";
 
 pub const NAME: &str = "kube-router";
 pub const NAMESPACE: &str = "kube-system";
+
+/// Its image.
+pub fn image(spec: &ClusterSpec) -> String {
+    image_of(REPOSITORY, VERSION, spec.network.kube_router.as_ref())
+}
 
 /// All objects of the firewall alone.
 pub fn firewall(spec: &ClusterSpec) -> ManifestSet {
@@ -94,7 +100,7 @@ pub fn pod(spec: &ClusterSpec, part: &Part) -> Value {
     let mut pod = json!({
         "containers": [{
             "name": NAME,
-            "image": IMAGE,
+            "image": image(spec),
             "args": args,
             "env": environment,
             // Its own manifest probes every 3 s and ends the pod after three failures; a busy node fails that, and a

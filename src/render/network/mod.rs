@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::yaml;
 use crate::model::cluster::{ClusterSpec, NetworkKind};
-use crate::model::image::ImageRef;
+use crate::model::image::{ImageRef, ImageTag};
 
 /// Objects that are applied together, in this order.
 ///
@@ -40,11 +40,17 @@ pub fn manifests(spec: &ClusterSpec) -> Vec<ManifestSet> {
 /// The images of the wanted pod network, in the order of its manifests.
 pub fn images(spec: &ClusterSpec) -> Vec<ImageRef> {
     let images = match spec.network.kind {
-        NetworkKind::Flannel => vec![flannel::CNI_IMAGE, flannel::IMAGE, kube_router::IMAGE],
-        NetworkKind::Routed => vec![kube_router::IMAGE],
+        NetworkKind::Flannel => vec![flannel::CNI_IMAGE.to_owned(), flannel::image(spec), kube_router::image(spec)],
+        NetworkKind::Routed => vec![kube_router::image(spec)],
         NetworkKind::None => Vec::new(),
     };
-    images.into_iter().map(|image| ImageRef::new(image).expect("a constant")).collect()
+    images.into_iter().map(|image| ImageRef::new(image).expect("a constant, and a tag")).collect()
+}
+
+/// An image in the inventory's version, or in ours. Another one is rolled as the DaemonSet says, a tenth of the nodes at a
+/// time and none further while one of those is not well; it lies on every node by then.
+fn image_of(repository: &str, own: &str, wanted: Option<&ImageTag>) -> String {
+    format!("{repository}:{}", wanted.map_or(own, ImageTag::as_str))
 }
 
 /// Labels of every object of a set.
@@ -236,6 +242,7 @@ mod tests {
         for kind in [NetworkKind::Flannel, NetworkKind::Routed, NetworkKind::None] {
             let mut spec = sample::cluster();
             spec.network.kind = kind;
+            spec.network.kube_router = Some(ImageTag::new("v2.2.1").unwrap());
             let text = text(&spec);
             let used: std::collections::BTreeSet<&str> = text
                 .lines()
@@ -243,6 +250,7 @@ mod tests {
                 .collect();
             let listed = images(&spec);
             assert_eq!(used, listed.iter().map(ImageRef::as_str).collect());
+            assert_eq!(text.contains("/kube-router:v2.2.1"), kind != NetworkKind::None);
         }
     }
 }

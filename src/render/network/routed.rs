@@ -21,7 +21,7 @@ pub fn manifests(spec: &ClusterSpec) -> ManifestSet {
         environment: vec![json!({"name": "KUBE_ROUTER_CNI_CONF_FILE", "value": CNI_FILE})],
         init_containers: vec![json!({
             "name": "install-cni",
-            "image": kube_router::IMAGE,
+            "image": kube_router::image(spec),
             "command": ["/bin/sh", "-c", INSTALL],
             "volumeMounts": [mount("cni", "/etc/cni/net.d"), read_only_mount("kube-router-cfg", "/cfg")],
         })],

@@ -238,6 +238,12 @@ fn gate(plan: &mut Plan, input: &Input, leader: &NodeName) {
     let kinds = kinds(input);
     let is = |item: &Item, actions: &[Action]| matches!(kinds.get(&item.step), Some(StepKind::Action(action)) if actions.contains(action));
     let restoring = facts(input.observations).values().any(|facts| facts.kubernetes.restoring);
+    // Another image of the network is on every node before it runs on any. Who joins, though, waits for the network itself.
+    let pulls = |item: &Item| item.verdict.is_change() && matches!(kinds.get(&item.step), Some(StepKind::Images(_)));
+    let joins = |item: &Item| item.verdict.is_change() && is(item, &[Action::KubeadmInit, Action::KubeadmJoin]);
+    let any = |wanted: &dyn Fn(&Item) -> bool| plan.items().any(|(_, item)| wanted(item));
+    let network = |item: &Item| item.verdict.is_change() && is(item, &[Action::Network]);
+    let pulled_first = !forming && !any(&joins) && any(&pulls) && any(&network);
     let any_node_changes = plan.items().any(|(owner, item)| *owner != Owner::Cluster && item.verdict.is_change());
     // What an earlier run laid on the leader's disk is there for everybody: nobody opens a gate for it any more.
     let founding = forming
@@ -267,6 +273,12 @@ fn gate(plan: &mut Plan, input: &Input, leader: &NodeName) {
             let joins_later = restoring && !leads && is(item, &[Action::EtcdMember]);
             if forming && (joins_later || is(item, &[Action::KubeadmJoin, Action::ClusterIdentity, Action::Network])) {
                 item.waits.push(Gate::ApiAnswers);
+            }
+            if pulled_first && pulls(item) {
+                item.opens = Some(Gate::Prepared);
+            }
+            if pulled_first && network(item) {
+                item.waits.push(Gate::Prepared);
             }
             if any_node_changes && is(item, &[Action::CorednsSpread, Action::Tokens, Action::Proof]) {
                 item.waits.push(Gate::NodesSettled);

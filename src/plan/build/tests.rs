@@ -34,6 +34,36 @@ fn founded(facts: &mut Facts) {
     there.ca_crt = Some("CA\n".into());
 }
 
+#[test]
+fn another_network_is_pulled_by_all_before_it_runs_anywhere() {
+    let spec = kind::testing::spec();
+    let playbook = playbook::builtin();
+    let waits = |wanted: &[&str], cluster: Cluster| {
+        let only = |mut steps: Vec<Step>| {
+            steps.retain(|step| wanted.contains(&step.id.as_str()));
+            steps
+        };
+        let steps = spec.nodes.iter().map(|node| (node.name.clone(), only(expand::node_steps(&playbook, &spec, node))));
+        let seen = |name: &NodeName| (name.clone(), Observation::Seen(Box::default()));
+        let plan = build(&Input {
+            spec: &spec,
+            steps: &steps.collect(),
+            cluster_steps: &only(expand::cluster_steps(&playbook, &spec)),
+            observations: &spec.nodes.iter().map(|node| seen(&node.name)).collect(),
+            cluster: &cluster,
+        });
+        let opened = plan.items().filter(|(_, item)| item.opens == Some(Gate::Prepared)).count();
+        let waits = plan.items().any(|(_, item)| item.waits.contains(&Gate::Prepared));
+        assert_eq!(opened > 0, waits);
+        opened
+    };
+    let live = || Cluster::Live(Box::default());
+    assert_eq!(waits(&["runtime.images", "cluster.network"], live()), spec.nodes.len());
+    assert_eq!(waits(&["runtime.images", "kubernetes.join", "cluster.network"], live()), 0, "joins need the network");
+    assert_eq!(waits(&["runtime.images"], live()), 0);
+    assert_eq!(waits(&["runtime.images", "cluster.network"], Cluster::Absent), 0);
+}
+
 /// A gate that nobody opens is waited for until the end of days.
 #[test]
 fn whoever_waits_waits_for_somebody() {

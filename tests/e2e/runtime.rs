@@ -1,5 +1,5 @@
-//! Law: another version of the container runtime in the inventory is rolled node by node, and who asks the cluster all the
-//! while does not notice.
+//! Law: another version of the container runtime or of the network in the inventory is rolled node by node, and who asks the
+//! cluster all the while does not notice.
 
 use std::{fs, time::Duration};
 
@@ -8,6 +8,8 @@ use serde_json::Value;
 use crate::lab::{Lab, Shape, probe::Prober, running::Running, workload::SERVICE};
 
 const NODES: [&str; 3] = ["cp1", "w1", "w2"];
+/// What the lab has besides the version of kube-router that the program brings.
+const KUBE_ROUTER: &str = "v2.1.0-lab";
 const RUN: Duration = Duration::from_secs(900);
 
 /// The versions of containerd that the lab serves: an older and a newer one.
@@ -19,7 +21,7 @@ fn versions(lab: &Lab) -> [String; 2] {
     found.try_into().unwrap_or_else(|found| panic!("two versions are served, and not {found:?}"))
 }
 
-/// A cluster, and the version of containerd that its inventory asks for.
+/// A cluster, and the versions that its inventory asks for.
 struct Pinned<'a> {
     lab: &'a Lab,
     inventory: String,
@@ -34,8 +36,11 @@ impl<'a> Pinned<'a> {
     }
 
     fn ask_for(&self, version: &str) {
-        let text = format!("{}\n[runtime]\nversion = \"{version}\"\n", self.text);
-        fs::write(&self.inventory, text).expect("written");
+        self.ask(&format!("[runtime]\nversion = \"{version}\"\n"));
+    }
+
+    fn ask(&self, tables: &str) {
+        fs::write(&self.inventory, format!("{}\n{tables}", self.text)).expect("written");
     }
 
     /// On every node it is installed, held, and what runs.
@@ -109,11 +114,35 @@ impl<'a> Pinned<'a> {
         let seconds = seen.last().map(|event| event["seconds"].to_string()).unwrap_or_default();
         println!("rolled in {seconds} s");
     }
+
+    /// An image that is nowhere is met by every node, and no pod is touched for it; one that is there takes the old one's place
+    /// on all nodes, and nobody else's pods go for it.
+    fn network_is_rolled(&self, containerd: &str) {
+        let of = |version: &str| {
+            self.ask(&format!("[runtime]\nversion = \"{containerd}\"\n[network]\nkube-router = \"{version}\"\n"));
+        };
+        let pods = |what: &str, selector: &str| {
+            let list = format!("get pods -A -l {selector} -o jsonpath='{{.items[*].{what}}}'");
+            self.lab.kubectl("cp1", &list).success()
+        };
+        let firewall = "app.kubernetes.io/name=kube-router";
+        let (routers, web) = (pods("metadata.uid", firewall), pods("metadata.uid", "app=web"));
+        of("v9.9.9");
+        let nowhere = self.lab.kbootstrap(&["up", &self.inventory, "--yes"]);
+        assert!(!nowhere.ok() && nowhere.stderr.contains("kube-router:v9.9.9"), "{nowhere}");
+        assert_eq!(pods("metadata.uid", firewall), routers, "a pod was replaced by one that has no image");
+        of(KUBE_ROUTER);
+        let up = self.lab.kbootstrap(&["up", &self.inventory, "--yes"]);
+        assert!(up.ok(), "{up}");
+        let image = format!("docker.io/cloudnativelabs/kube-router:{KUBE_ROUTER}");
+        assert_eq!(pods("spec.containers[*].image", firewall), [image.as_str(); NODES.len()].join(" "));
+        assert_eq!(pods("metadata.uid", "app=web"), web, "the network's roll moves nobody");
+    }
 }
 
 #[test]
 #[ignore = "long: `tests/run e2e --long` runs it"]
-fn another_containerd_is_rolled_node_by_node() {
+fn another_containerd_and_another_network_are_rolled_node_by_node() {
     let lab = Lab::up("runtime", Shape::of(1, 2));
     let [older, newer] = versions(&lab);
     let pinned = Pinned::of(&lab);
@@ -128,7 +157,8 @@ fn another_containerd_is_rolled_node_by_node() {
     pinned.plan_shows_a_roll();
     let prober = Prober::with(&lab, "w1", &[("service", SERVICE)]);
     pinned.is_rolled();
-    prober.end_well(200);
     pinned.has(&newer);
+    pinned.network_is_rolled(&newer);
+    prober.end_well(200);
     lab.assert_converged();
 }

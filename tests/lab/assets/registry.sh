@@ -40,8 +40,11 @@ image coredns/coredns:v1.11.3 --base "$base" --entrypoint /coredns "$ASSET_TOOLS
 network=(--base "$base" --base "$ASSET_LAYERS/busybox" --base "$ASSET_LAYERS/network")
 image flannel/flannel:v0.25.7 "${network[@]}" --entrypoint /opt/bin/flanneld "$ASSET_TOOLS/flanneld=/opt/bin/flanneld"
 image flannel/flannel-cni-plugin:v1.5.1-flannel2 --base "$base" --base "$ASSET_LAYERS/busybox" "$ASSET_TOOLS/flannel=/flannel"
-image cloudnativelabs/kube-router:v2.1.0 "${network[@]}" --entrypoint /usr/local/bin/kube-router \
-  "$ASSET_TOOLS/kube-router=/usr/local/bin/kube-router"
+# The same program by two names: what is to be seen is that another version is rolled, and not what is in it.
+for version in v2.1.0 v2.1.0-lab; do
+  image "cloudnativelabs/kube-router:$version" "${network[@]}" --entrypoint /usr/local/bin/kube-router \
+    "$ASSET_TOOLS/kube-router=/usr/local/bin/kube-router"
+done
 
 # What tests of Kubernetes run in pods: every applet of busybox by its name, curl, and an nc that knows -v.
 clients=(--base "$base" --base "$ASSET_LAYERS/busybox" --base "$ASSET_LAYERS/clients")

@@ -102,7 +102,7 @@ for v in 3.9 3.10; do check_image "pause:$v" /pause -v; done
 check_image coredns/coredns:v1.11.3 /coredns -version
 check_image flannel/flannel:v0.25.7 /opt/bin/flanneld --version
 check_image flannel/flannel-cni-plugin:v1.5.1-flannel2 cp /flannel /tmp/flannel
-check_image cloudnativelabs/kube-router:v2.1.0 /usr/local/bin/kube-router --version
+for v in v2.1.0 v2.1.0-lab; do check_image "cloudnativelabs/kube-router:$v" /usr/local/bin/kube-router --version; done
 check_image e2e-test-images/agnhost:2.47 /agnhost --version
 check_image e2e-test-images/busybox:1.36.1-1 sh -c 'busybox --list | while read a; do command -v "$a" > /dev/null || { echo "no $a"; exit 1; }; done'
 for image in kube-proxy:v1.30.14 flannel/flannel:v0.25.7 cloudnativelabs/kube-router:v2.1.0; do

@@ -32,7 +32,41 @@ use crate::{
 /// How long a cluster that does not answer is looked at again, where its control planes do.
 const STARTING: Duration = Duration::from_secs(60);
 
-/// The options of every command that changes machines.
+/// The options of a command that changes machines, and shows its plan alone where that is asked for.
+#[derive(Debug, Clone, Args)]
+pub struct Changing {
+    /// Show the plan, and change nothing
+    #[arg(long)]
+    pub plan: bool,
+
+    #[command(flatten)]
+    pub consent: Consent,
+}
+
+impl Changing {
+    /// How most commands go about it: with a majority of the voters locked, on a cluster that lives, whatever the plan's digest.
+    pub fn change<'a>(
+        &self,
+        command: &'static str,
+        machines: &'a Machines,
+        desired: &'a Desired,
+        output: &'a Output,
+    ) -> Change<'a> {
+        Change {
+            desired,
+            machines,
+            command,
+            quorum: Quorum::Majority,
+            needs_cluster: true,
+            plan_only: self.plan,
+            expect: None,
+            consent: self.consent.clone(),
+            output,
+        }
+    }
+}
+
+/// What is agreed to beforehand.
 #[derive(Debug, Clone, Args)]
 pub struct Consent {
     /// Do not ask before what disrupts
@@ -50,8 +84,6 @@ pub struct Change<'a> {
     pub machines: &'a Machines,
     /// As it was typed, for locks and journal: `node add`.
     pub command: &'static str,
-    /// As it is typed to see the plan alone: `node add --plan`.
-    pub shows: &'static str,
     pub quorum: Quorum,
     /// Whether nothing is done where it is unknown whether the cluster lives.
     pub needs_cluster: bool,
@@ -64,6 +96,14 @@ pub struct Change<'a> {
 }
 
 impl Change<'_> {
+    /// As it is typed to see the plan alone.
+    fn shows(&self) -> String {
+        match self.command {
+            "up" => "plan".to_owned(),
+            command => format!("{command} --plan"),
+        }
+    }
+
     /// Goes through all of it. `look` looks at what is there and plans; `before` is done once the plan stands and before
     /// anything is changed, `after` when the machines are as they shall be.
     ///
@@ -136,7 +176,7 @@ impl Change<'_> {
         let left = unsatisfied(&survey.plan);
         if !left.is_empty() {
             self.tree(&survey, ui::Detail::Changes);
-            return Err(not_reached(&left).hint(format!("`kbootstrap {}` shows how they differ", self.shows)).into());
+            return Err(not_reached(&left).hint(format!("`kbootstrap {}` shows how they differ", self.shows())).into());
         }
         after()?;
         drop(locks);
@@ -233,7 +273,7 @@ impl Change<'_> {
             self.tree(survey, ui::Detail::Changes);
             return Err(has_refusals(&survey.plan, self.output.format() == Format::Json).into());
         }
-        as_expected(&survey.plan, self.expect, self.shows)?;
+        as_expected(&survey.plan, self.expect, &self.shows())?;
         Ok(())
     }
 

@@ -69,7 +69,6 @@ impl Reset {
             desired: &desired,
             machines: &self.machines,
             command: "reset",
-            shows: "reset --plan",
             quorum: locks::Quorum::Reachable,
             needs_cluster: false,
             plan_only: self.plan,

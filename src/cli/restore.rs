@@ -178,7 +178,6 @@ impl Restore {
             desired,
             machines: &self.machines,
             command: "restore",
-            shows: "restore --plan",
             quorum,
             needs_cluster: quorum == Quorum::Majority,
             plan_only,

@@ -32,7 +32,6 @@ impl Up {
             desired: &desired,
             machines: &self.machines,
             command: "up",
-            shows: "plan",
             quorum: Quorum::Majority,
             needs_cluster: true,
             plan_only: false,

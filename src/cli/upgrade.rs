@@ -4,10 +4,9 @@ use clap::Args;
 
 use super::{
     Failure, Machines, Output,
-    change::{Change, Consent},
+    change::{Change, Changing},
     drain::DrainOptions,
     execute::Connections,
-    locks::Quorum,
     open,
     survey::{Desired, Survey},
 };
@@ -34,10 +33,6 @@ pub struct Upgrade {
     #[arg(long, value_name = "VERSION")]
     to: Option<KubeVersion>,
 
-    /// Only show what would be done
-    #[arg(long)]
-    plan: bool,
-
     /// Workers out of service at once: a number, or a share of all such as 25%; never all of a zone that has others
     #[arg(long, value_name = "WORKERS", default_value = "1")]
     max_unavailable: MaxUnavailable,
@@ -54,7 +49,7 @@ pub struct Upgrade {
     expect: Option<String>,
 
     #[command(flatten)]
-    consent: Consent,
+    changing: Changing,
 }
 
 impl Upgrade {
@@ -68,16 +63,8 @@ impl Upgrade {
             Ok(survey)
         };
         let change = Change {
-            desired: &desired,
-            machines: &self.machines,
-            command: "upgrade",
-            shows: "upgrade --plan",
-            quorum: Quorum::Majority,
-            needs_cluster: true,
-            plan_only: self.plan,
             expect: self.expect.as_deref(),
-            consent: self.consent.clone(),
-            output,
+            ..self.changing.change("upgrade", &self.machines, &desired, output)
         };
         change.run(look, async |_| Ok(()), || self.write(&desired, output)).await
     }

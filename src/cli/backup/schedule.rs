@@ -6,14 +6,7 @@ use clap::Args;
 use time::OffsetDateTime;
 
 use super::{
-    super::{
-        Failure, Format, Machines, Output,
-        change::{Change, Consent},
-        execute::Connections,
-        locks::Quorum,
-        open,
-        survey::Survey,
-    },
+    super::{Failure, Format, Machines, Output, change::Changing, execute::Connections, open, survey::Survey},
     kept, silent,
 };
 use crate::{
@@ -46,12 +39,8 @@ pub struct Schedule {
     #[arg(long)]
     off: bool,
 
-    /// Show the plan, and change nothing
-    #[arg(long)]
-    plan: bool,
-
     #[command(flatten)]
-    consent: Consent,
+    changing: Changing,
 }
 
 /// The steps that it is made of.
@@ -95,18 +84,7 @@ impl Schedule {
         desired.cluster_steps.clear();
         let control_planes: BTreeSet<NodeName> = desired.spec.control_planes().map(|node| node.name.clone()).collect();
         desired.scope = Some(control_planes);
-        let change = Change {
-            desired: &desired,
-            machines: &self.machines,
-            command: "backup schedule",
-            shows: "backup schedule --plan",
-            quorum: Quorum::Majority,
-            needs_cluster: true,
-            plan_only: self.plan,
-            expect: None,
-            consent: self.consent.clone(),
-            output,
-        };
+        let change = self.changing.change("backup schedule", &self.machines, &desired, output);
         let draft = RefCell::new(draft);
         let look = async |open: Connections, keep: bool| -> Result<Survey, Failure> {
             let survey = desired.survey(open, keep).await;

@@ -11,9 +11,8 @@ use time::OffsetDateTime;
 use super::{
     super::{
         Failure, Machines, Output,
-        change::{Change, Consent},
+        change::{Change, Changing},
         execute::Connections,
-        locks::Quorum,
         open,
         survey::{Desired, Survey},
     },
@@ -41,12 +40,8 @@ pub struct Renew {
     #[command(flatten)]
     machines: Machines,
 
-    /// Show the plan, and change nothing
-    #[arg(long)]
-    plan: bool,
-
     #[command(flatten)]
-    consent: Consent,
+    changing: Changing,
 }
 
 impl Renew {
@@ -76,7 +71,7 @@ impl Renew {
             Ok(())
         };
         let ended = self.change(&desired, output, false).run(look, before, || Ok(())).await?;
-        if self.plan
+        if self.changing.plan
             || ended != ExitStatus::Done
             || !desired.spec.workers().any(|node| others.borrow().contains(&node.name))
         {
@@ -92,18 +87,7 @@ impl Renew {
     }
 
     fn change<'a>(&'a self, desired: &'a Desired, output: &'a Output, needs_cluster: bool) -> Change<'a> {
-        Change {
-            desired,
-            machines: &self.machines,
-            command: "certs renew",
-            shows: "certs renew --plan",
-            quorum: Quorum::Majority,
-            needs_cluster,
-            plan_only: self.plan,
-            expect: None,
-            consent: self.consent.clone(),
-            output,
-        }
+        Change { needs_cluster, ..self.changing.change("certs renew", &self.machines, desired, output) }
     }
 }
 

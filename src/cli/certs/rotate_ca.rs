@@ -6,9 +6,8 @@ use clap::{Args, ValueEnum};
 
 use super::super::{
     Failure, Machines, Output,
-    change::{Change, Consent},
+    change::Changing,
     execute::Connections,
-    locks::Quorum,
     open,
     survey::{Desired, Survey},
 };
@@ -47,12 +46,8 @@ pub struct RotateCa {
     #[arg(long)]
     ignore_old_pods: bool,
 
-    /// Show the plan, and change nothing
-    #[arg(long)]
-    plan: bool,
-
     #[command(flatten)]
-    consent: Consent,
+    changing: Changing,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -66,11 +61,11 @@ enum Phase {
 }
 
 impl Phase {
-    const fn is(self) -> (rotate::Phase, &'static str, &'static str) {
+    const fn is(self) -> (rotate::Phase, &'static str) {
         match self {
-            Self::Start => (rotate::Phase::Start, "certs rotate-ca start", "certs rotate-ca start --plan"),
-            Self::Continue => (rotate::Phase::Continue, "certs rotate-ca continue", "certs rotate-ca continue --plan"),
-            Self::Finish => (rotate::Phase::Finish, "certs rotate-ca finish", "certs rotate-ca finish --plan"),
+            Self::Start => (rotate::Phase::Start, "certs rotate-ca start"),
+            Self::Continue => (rotate::Phase::Continue, "certs rotate-ca continue"),
+            Self::Finish => (rotate::Phase::Finish, "certs rotate-ca finish"),
         }
     }
 
@@ -102,11 +97,11 @@ impl RotateCa {
             steps.push(asks.clone());
         }
         desired.cluster_steps.clear();
-        let (phase, ..) = self.phase.is();
+        let (phase, _) = self.phase.is();
         let (survey, trusting) = self.look(&desired, BTreeMap::new(), false).await;
         let mut first = self.first(&desired, &survey, &trusting, phase.passes());
         drop(survey);
-        if self.plan {
+        if self.changing.plan {
             return self.pass(&desired, first.unwrap_or(phase.passes()[0]), output).await;
         }
         while let Some(pass) = first {
@@ -138,24 +133,13 @@ impl RotateCa {
     }
 
     async fn pass(&self, desired: &Desired, pass: Pass, output: &Output) -> Result<ExitStatus, Failure> {
-        let (_, command, shows) = self.phase.is();
+        let (_, command) = self.phase.is();
         let look = async |open: Connections, keep: bool| -> Result<Survey, Failure> {
             let (mut survey, trusting) = self.look(desired, open, keep).await;
             survey.plan = self.plan_of(desired, &survey, &trusting, pass);
             Ok(survey)
         };
-        let change = Change {
-            desired,
-            machines: &self.machines,
-            command,
-            shows,
-            quorum: Quorum::Majority,
-            needs_cluster: true,
-            plan_only: self.plan,
-            expect: None,
-            consent: self.consent.clone(),
-            output,
-        };
+        let change = self.changing.change(command, &self.machines, desired, output);
         change.run(look, async |_| Ok(()), || Ok(())).await
     }
 

@@ -9,9 +9,8 @@ use clap::Args;
 
 use super::super::{
     Failure, Machines, Output,
-    change::{Change, Consent},
+    change::{Change, Changing},
     execute::Connections,
-    locks::Quorum,
     open,
     survey::{Desired, Survey},
 };
@@ -36,12 +35,8 @@ pub struct Convert {
     #[command(flatten)]
     machines: Machines,
 
-    /// Show the plan, and change nothing
-    #[arg(long)]
-    plan: bool,
-
     #[command(flatten)]
-    consent: Consent,
+    changing: Changing,
 }
 
 impl Convert {
@@ -61,7 +56,7 @@ impl Convert {
         let after = || if rescuing.get() { Ok(()) } else { self.write(&draft, output) };
         // Of a cluster that does not answer, members that are between are brought up first.
         let ended = self.change(&desired, output, false).run(look, async |_| Ok(()), after).await?;
-        if self.plan || !rescuing.get() || ended != ExitStatus::Done {
+        if self.changing.plan || !rescuing.get() || ended != ExitStatus::Done {
             return Ok(ended);
         }
         let look = async |open: Connections, keep: bool| -> Result<Survey, Failure> {
@@ -73,23 +68,12 @@ impl Convert {
     }
 
     fn change<'a>(&'a self, desired: &'a Desired, output: &'a Output, needs_cluster: bool) -> Change<'a> {
-        Change {
-            desired,
-            machines: &self.machines,
-            command: COMMAND,
-            shows: "etcd convert --plan",
-            quorum: Quorum::Majority,
-            needs_cluster,
-            plan_only: self.plan,
-            expect: None,
-            consent: self.consent.clone(),
-            output,
-        }
+        Change { needs_cluster, ..self.changing.change(COMMAND, &self.machines, desired, output) }
     }
 
     /// The inventory as it shall be; absent where it says so, or would form such a cluster by itself.
     fn draft(&self, desired: &Desired) -> Result<Option<Draft>, Failure> {
-        if self.plan || desired.spec.etcd == EtcdLayout::Service {
+        if self.changing.plan || desired.spec.etcd == EtcdLayout::Service {
             return Ok(None);
         }
         let mut draft = Draft::open(&self.machines.inventory)?;

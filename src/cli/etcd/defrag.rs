@@ -4,9 +4,8 @@ use clap::Args;
 
 use super::super::{
     Failure, Machines, Output,
-    change::{Change, Consent},
+    change::{Change, Changing},
     execute::Connections,
-    locks::Quorum,
     open,
     survey::Survey,
 };
@@ -21,12 +20,8 @@ pub struct Defrag {
     #[command(flatten)]
     machines: Machines,
 
-    /// Show the plan, and change nothing
-    #[arg(long)]
-    plan: bool,
-
     #[command(flatten)]
-    consent: Consent,
+    changing: Changing,
 }
 
 impl Defrag {
@@ -35,17 +30,9 @@ impl Defrag {
         desired.rolls = false;
         desired.scope = Some(desired.spec.control_planes().map(|node| node.name.clone()).collect());
         let change = Change {
-            desired: &desired,
-            machines: &self.machines,
-            command: "etcd defrag",
-            shows: "etcd defrag --plan",
-            quorum: Quorum::Majority,
             // Under the alarm for space the API may well be out of order: members are asked themselves.
             needs_cluster: false,
-            plan_only: self.plan,
-            expect: None,
-            consent: self.consent.clone(),
-            output,
+            ..self.changing.change("etcd defrag", &self.machines, &desired, output)
         };
         let look = async |open: Connections, keep: bool| -> Result<Survey, Failure> {
             let mut survey = desired.survey(open, keep).await;

@@ -4,14 +4,7 @@ use std::{cell::RefCell, collections::BTreeSet};
 
 use clap::Args;
 
-use super::super::{
-    Failure, Machines, Output,
-    change::{Change, Consent},
-    execute::Connections,
-    locks::Quorum,
-    open,
-    survey::Survey,
-};
+use super::super::{Failure, Machines, Output, change::Changing, execute::Connections, open, survey::Survey};
 use crate::{
     error::{Error, ExitStatus},
     inventory::{Draft, NewNode},
@@ -51,12 +44,8 @@ pub struct Add {
     #[arg(long, value_name = "ZONE")]
     zone: Option<LabelValue>,
 
-    /// Show the plan, and change nothing
-    #[arg(long)]
-    plan: bool,
-
     #[command(flatten)]
-    consent: Consent,
+    changing: Changing,
 }
 
 fn role(text: &str) -> Result<Role, String> {
@@ -79,18 +68,7 @@ impl Add {
         let spec = draft.spec(home.as_deref())?;
         let mut desired = open::means(&spec, &self.machines)?.desired(spec);
         desired.scope = self.scope(&desired.spec);
-        let change = Change {
-            desired: &desired,
-            machines: &self.machines,
-            command: "node add",
-            shows: "node add --plan",
-            quorum: Quorum::Majority,
-            needs_cluster: true,
-            plan_only: self.plan,
-            expect: None,
-            consent: self.consent.clone(),
-            output,
-        };
+        let change = self.changing.change("node add", &self.machines, &desired, output);
         let draft = RefCell::new(draft);
         let look = async |open: Connections, keep: bool| -> Result<Survey, Failure> {
             let mut survey = desired.survey(open, keep).await;

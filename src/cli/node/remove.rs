@@ -6,10 +6,9 @@ use clap::Args;
 
 use super::super::{
     Failure, Machines, Output,
-    change::{Change, Consent},
+    change::Changing,
     drain::DrainOptions,
     execute::Connections,
-    locks::Quorum,
     open,
     survey::{Desired, Survey, ask_patiently},
 };
@@ -55,12 +54,8 @@ pub struct Remove {
     #[arg(long, conflicts_with = "purge")]
     dead: bool,
 
-    /// Show the plan, and change nothing
-    #[arg(long)]
-    plan: bool,
-
     #[command(flatten)]
-    consent: Consent,
+    changing: Changing,
 }
 
 /// How far a removal goes.
@@ -98,18 +93,7 @@ impl Remove {
             // Whatever else the file says must still stand without the node.
             draft.spec(home.as_deref())?;
         }
-        let change = Change {
-            desired: &removal.desired,
-            machines: &self.machines,
-            command: "node remove",
-            shows: "node remove --plan",
-            quorum: Quorum::Majority,
-            needs_cluster: true,
-            plan_only: self.plan,
-            expect: None,
-            consent: self.consent.clone(),
-            output,
-        };
+        let change = self.changing.change("node remove", &self.machines, &removal.desired, output);
         let draft = RefCell::new(draft);
         let look = async |open: Connections, keep: bool| removal.look(open, keep).await;
         change.run(look, async |_| Ok(()), || Ok(draft.borrow_mut().save()?)).await

@@ -7,9 +7,9 @@ use clap::Args;
 use super::{
     super::{
         Failure, Machines, Output,
-        change::{Change, Consent},
+        change::{Change, Changing},
         execute::Connections,
-        locks, open,
+        open,
     },
     remove::{Options, Removal},
 };
@@ -28,6 +28,7 @@ use crate::{
 /// First the old one leaves, as by `node remove`, in the order that etcd needs; then the machine at its address, or at
 /// --address, joins under the same name. With neither --dead nor --address the same machine is made anew.
 #[derive(Debug, Args)]
+#[command(mut_arg("plan", |plan| plan.help("Show the plan of the removal, and change nothing")))]
 pub struct Replace {
     #[command(flatten)]
     machines: Machines,
@@ -47,12 +48,8 @@ pub struct Replace {
     #[arg(long, conflicts_with = "purge")]
     dead: bool,
 
-    /// Show the plan of the removal, and change nothing
-    #[arg(long)]
-    plan: bool,
-
     #[command(flatten)]
-    consent: Consent,
+    changing: Changing,
 }
 
 impl Replace {
@@ -70,7 +67,7 @@ impl Replace {
         };
         let means = open::means(&spec, &self.machines)?;
         let ended = self.remove(spec, node, &means, output).await?;
-        if self.plan || ended != ExitStatus::Done {
+        if self.changing.plan || ended != ExitStatus::Done {
             return Ok(ended);
         }
         output.say(&format!("{} has left; its successor joins.", self.name));
@@ -102,18 +99,7 @@ impl Replace {
     }
 
     fn change<'a>(&'a self, desired: &'a super::super::survey::Desired, output: &'a Output) -> Change<'a> {
-        Change {
-            desired,
-            machines: &self.machines,
-            command: "node replace",
-            shows: "node replace --plan",
-            quorum: locks::Quorum::Majority,
-            needs_cluster: true,
-            plan_only: self.plan,
-            expect: None,
-            consent: self.consent.clone(),
-            output,
-        }
+        self.changing.change("node replace", &self.machines, desired, output)
     }
 }
 

@@ -4,14 +4,7 @@ use std::cell::Cell;
 
 use clap::Args;
 
-use super::super::{
-    Failure, Machines, Output,
-    change::{Change, Consent},
-    execute::Connections,
-    locks::Quorum,
-    open,
-    survey::Survey,
-};
+use super::super::{Failure, Machines, Output, change::Changing, execute::Connections, open, survey::Survey};
 use crate::{error::ExitStatus, plan::encryption};
 
 /// Encrypt every Secret with a new key, and take the old one away
@@ -24,12 +17,8 @@ pub struct RotateKey {
     #[command(flatten)]
     machines: Machines,
 
-    /// Show the plan, and change nothing
-    #[arg(long)]
-    plan: bool,
-
     #[command(flatten)]
-    consent: Consent,
+    changing: Changing,
 }
 
 impl RotateKey {
@@ -46,18 +35,7 @@ impl RotateKey {
             begun.set(true);
             Ok(())
         };
-        let change = Change {
-            desired: &desired,
-            machines: &self.machines,
-            command: "secrets rotate-key",
-            shows: "secrets rotate-key --plan",
-            quorum: Quorum::Majority,
-            needs_cluster: true,
-            plan_only: self.plan,
-            expect: None,
-            consent: self.consent.clone(),
-            output,
-        };
+        let change = self.changing.change("secrets rotate-key", &self.machines, &desired, output);
         change.run(look, before, || Ok(())).await
     }
 }

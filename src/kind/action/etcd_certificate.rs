@@ -4,7 +4,7 @@ use super::{
     super::{op, write},
     Context,
     etcd_member::restart_text,
-    join,
+    etcd_membership,
 };
 use crate::{
     model::{
@@ -68,7 +68,7 @@ pub fn reissue() -> Op {
 pub fn reread(context: &Context<'_>) -> Op {
     let script = format!(
         "{}if systemctl -q is-active {}; then kb_settle || exit 1; fi\n{}",
-        join::etcd_functions(context),
+        etcd_membership::functions(context),
         EtcdLayout::UNIT,
         restart_text(context)
     );

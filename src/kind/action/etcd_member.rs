@@ -3,7 +3,7 @@
 
 use super::{
     super::{op, write},
-    Context, etcd_certificate, etcd_takeover, join,
+    Context, etcd_certificate, etcd_membership, etcd_takeover,
 };
 use crate::{
     model::{
@@ -89,9 +89,11 @@ pub(super) fn stands(context: &Context<'_>) -> bool {
 
 fn in_the_cluster(context: &Context<'_>) -> Verdict {
     let (name, data) = (&context.node.name, context.seen.facts.kubernetes.etcd_service);
-    match join::member(context) {
-        join::Member::Votes | join::Member::Unknown if stands(context) && data => Verdict::Satisfied,
-        join::Member::Votes if data => {
+    match etcd_membership::member(context) {
+        etcd_membership::Member::Votes | etcd_membership::Member::Unknown if stands(context) && data => {
+            Verdict::Satisfied
+        }
+        etcd_membership::Member::Votes if data => {
             let mut diff = Vec::new();
             if let Some(FileSeen::File { content: Some(content), .. }) = context.seen.files.get(etcd::UNIT_PATH) {
                 let wanted = etcd::unit(context.spec, context.node);
@@ -104,14 +106,16 @@ fn in_the_cluster(context: &Context<'_>) -> Verdict {
                 disrupts: Some(format!("etcd's member on {name} restarts")),
             })
         }
-        join::Member::Votes => op::refused(
+        etcd_membership::Member::Votes => op::refused(
             format!("etcd counts on {name}, whose data of etcd is gone"),
             format!(
                 "take the member out, then have it join anew: kbootstrap node replace, or node remove --dead, {name}"
             ),
         ),
-        join::Member::Unknown => Verdict::Unknown("no control plane's etcd says who its members are".to_owned()),
-        join::Member::None | join::Member::Learns => joins(context),
+        etcd_membership::Member::Unknown => {
+            Verdict::Unknown("no control plane's etcd says who its members are".to_owned())
+        }
+        etcd_membership::Member::None | etcd_membership::Member::Learns => joins(context),
     }
 }
 
@@ -141,7 +145,7 @@ fi
 kb_aside={aside}/$(date -u +%Y%m%dT%H%M%SZ)
 mkdir -p "$kb_aside"
 {end}"#,
-        functions = join::etcd_functions(context),
+        functions = etcd_membership::functions(context),
         own = quote(&format!("\"{}\"", etcd::peer_url(context.node))),
         aside = write::ASIDE,
         end = end(),
@@ -270,7 +274,7 @@ until kb_curl -d "{{\"ID\":\"${{kb_id%%\"*}}\"}}" "$kb_url/v3/cluster/member/pro
   sleep 0.5
 done
 kb_settle"#,
-        functions = join::etcd_functions(context),
+        functions = etcd_membership::functions(context),
         unit = EtcdLayout::UNIT,
         data = EtcdLayout::Service.data_folder(),
         aside = write::ASIDE,
@@ -289,7 +293,7 @@ fn restart(context: &Context<'_>) -> Op {
 pub fn restart_text(context: &Context<'_>) -> String {
     format!(
         "{}{}\nsystemctl restart --no-block {}\nsleep 1\nkb_settle",
-        join::step_down(context),
+        etcd_membership::step_down(context),
         put_unit(context, None),
         EtcdLayout::UNIT
     )

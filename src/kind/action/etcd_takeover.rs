@@ -3,7 +3,7 @@
 
 use super::{
     super::{op, write},
-    Context, etcd_member, join, pki, static_pods,
+    Context, etcd_member, etcd_membership, pki, static_pods,
 };
 use crate::{
     model::{cluster::ClusterSpec, etcd::EtcdLayout, facts::Facts, name::NodeName, op::Op},
@@ -103,7 +103,7 @@ pub fn takeover(context: &Context<'_>, lives: bool) -> Op {
 {unit}
 if [ "$kb_unit" != "$(cat {unit_path})" ] || ! systemctl -q is-active {service}; then systemctl restart --no-block {service}; fi
 {healthy}{settle}{tidy}{server}"#,
-        functions = join::etcd_functions(context),
+        functions = etcd_membership::functions(context),
         ready = ready(context),
         moved = moved(),
         unit = etcd_member::put_unit(context, Some((&members, "existing"))),

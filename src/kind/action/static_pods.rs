@@ -7,7 +7,7 @@ use serde_yaml_ng::{Mapping, Value};
 
 use super::{
     super::{op, rotate, write},
-    Context, join,
+    Context, etcd_membership,
 };
 use crate::{
     model::{
@@ -69,7 +69,7 @@ pub fn judge(context: &Context<'_>) -> Verdict {
         return Verdict::Satisfied;
     }
     if restarts.contains(&Component::Etcd.name()) {
-        ops.push(join::settle_op(context));
+        ops.push(etcd_membership::settle_op(context));
     }
     let disrupts = Some(format!("{} restarts on a control plane", restarts.join(", ")));
     Verdict::Change(Change { diff, ops, disrupts })
@@ -155,7 +155,7 @@ fn replace(context: &Context<'_>, component: Component, text: &str) -> Op {
     let put = write::put(&path, write::Source::Text(text), Mode::PRIVATE, write::ROOT);
     let before = match component {
         // Whoever has a request under way at this moment must not wait for an election.
-        Component::Etcd => join::step_down(context),
+        Component::Etcd => etcd_membership::step_down(context),
         _ => String::new(),
     };
     let well = well(component);

@@ -18,7 +18,7 @@ use crate::{
         op::Op,
     },
     pki::SharedPath,
-    render::{etcd, identity, images, static_pods::Component},
+    render::{self, etcd, identity, images, static_pods::Component},
     shell::{quote, words},
 };
 
@@ -120,9 +120,18 @@ mv -T {FOLDER}/data/member {data}/member
     )
 }
 
-/// POSIX text for after init: control planes of the past are no nodes any more (those of the inventory join anew), and the
-/// snapshot, which holds every Secret, goes.
+/// POSIX text for after init: control planes of the past are no nodes any more (those of the inventory join anew), the network
+/// on the workers begins anew, and the snapshot, which holds every Secret, goes.
+///
+/// What runs there lists all nodes anew and sees new ones before it sees that old ones are gone. Where a new one has the pod
+/// subnet of an old one, flannel then takes the new one's route away with the old one's.
 pub fn after_init(context: &Context<'_>) -> String {
+    let restarts: String = render::network::pods(context.spec)
+        .iter()
+        .map(|(namespace, selector)| {
+            format!("kb_kubectl -n {namespace} delete pods -l {} --wait=false > /dev/null\n", quote(selector))
+        })
+        .collect();
     format!(
         r#"
 kb_kubectl() {{ kubectl --kubeconfig /etc/kubernetes/admin.conf --request-timeout 30s "$@"; }}
@@ -130,7 +139,7 @@ kb_nodes=$(kb_kubectl get nodes -l node-role.kubernetes.io/control-plane -o name
 for kb_node in $kb_nodes; do
   [ "$kb_node" = node/{name} ] || kb_kubectl delete "$kb_node" --wait=false > /dev/null
 done
-rm -rf {FOLDER}"#,
+{restarts}rm -rf {FOLDER}"#,
         name = context.node.name,
     )
 }

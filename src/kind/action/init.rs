@@ -205,7 +205,11 @@ mod tests {
         let text = script(&init, 0);
         let at = |word: &str| text.find(word).unwrap_or_else(|| panic!("no {word:?} in {text}"));
         assert!(at("carries a cluster") < at("snapshot restore"), "never over another's data");
-        assert!(at("cp1=https://10.0.0.11:2380") < at("kubeadm init") && at("kubeadm init") < at("delete"));
+        assert!(
+            at("cp1=https://10.0.0.11:2380") < at("kubeadm init") && at("kubeadm init") < at("delete \"$kb_node\"")
+        );
+        // Only then, lest it sees again who is no node any more.
+        assert!(at("delete \"$kb_node\"") < at("-n kube-flannel delete pods -l app.kubernetes.io/name=kube-flannel"));
         let checked = std::process::Command::new("sh").args(["-n", "-c", text]).status().unwrap();
         assert!(checked.success());
     }

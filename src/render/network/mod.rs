@@ -37,6 +37,19 @@ pub fn manifests(spec: &ClusterSpec) -> Vec<ManifestSet> {
     }
 }
 
+/// Where the pods of the wanted pod network are, one on each node: namespace and label selector of each DaemonSet.
+pub fn pods(spec: &ClusterSpec) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let objects = manifests(spec).into_iter().flat_map(|set| set.objects);
+    let daemons = objects.filter(|object| object["kind"] == "DaemonSet");
+    let pods = daemons.map(|daemon| {
+        let labels = daemon["spec"]["selector"]["matchLabels"].as_object().into_iter().flatten();
+        let selector: Vec<String> = labels.map(|(key, value)| format!("{key}={}", text(value))).collect();
+        (text(&daemon["metadata"]["namespace"]), selector.join(","))
+    });
+    pods.collect()
+}
+
 /// The images of the wanted pod network, in the order of its manifests.
 pub fn images(spec: &ClusterSpec) -> Vec<ImageRef> {
     let images = match spec.network.kind {

@@ -44,7 +44,7 @@ fn etcd_is_converted_through_kills_and_nobody_notices() {
     refused_in_between(&lab, &inventory);
     convert(&lab).with(0);
     println!("  converted in {:.0} s with two kills", began.elapsed().as_secs_f32());
-    prober.end_well(300);
+    prober.end_well(150);
 
     is_converted(&lab, &CONTROL_PLANES);
     assert_eq!(self::members(&lab), members, "its membership has changed");

@@ -209,7 +209,7 @@ mod tests {
             at("cp1=https://10.0.0.11:2380") < at("kubeadm init") && at("kubeadm init") < at("delete \"$kb_node\"")
         );
         // Only then, lest it sees again who is no node any more.
-        assert!(at("delete \"$kb_node\"") < at("-n kube-flannel delete pods -l app.kubernetes.io/name=kube-flannel"));
+        assert!(at("delete \"$kb_node\"") < at("-n kube-flannel delete pods -l 'app.kubernetes.io/name=kube-flannel'"));
         let checked = std::process::Command::new("sh").args(["-n", "-c", text]).status().unwrap();
         assert!(checked.success());
     }

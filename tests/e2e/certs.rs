@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
+use rand::{Rng, SeedableRng, rngs::StdRng};
 use serde_json::Value;
 
-use crate::lab::{CONTROL_PLANES, Lab, probe::Prober, until};
+use crate::lab::{CONTROL_PLANES, Lab, kills::through_kills, probe::Prober, running::Running, seed, until};
 
 /// As root on a control plane: every certificate that is none of an authority ends now, those in kubeconfigs, too.
 const EXPIRE: &str = r#"cd /etc/kubernetes/pki
@@ -59,12 +61,7 @@ fn certificates_are_renewed_before_they_end() {
     let prober = Prober::start(&lab, "w1");
     renew(&lab);
     prober.end_well(100);
-    let after = serials(&lab);
-    for (file, serial) in &before {
-        // A kubelet sees to its own.
-        let own = file.contains("/var/lib/kubelet/") || file.contains("kubelet.conf");
-        assert!(own || after[file] != *serial, "{file} is as it was");
-    }
+    all_are_others(&before, &serials(&lab));
     lab.assert_converged();
 }
 
@@ -94,6 +91,60 @@ fn certificates_are_renewed_when_all_have_ended() {
     let status = lab.kbootstrap(&["certs", "status", &inventory, "--fail-under", "300d"]);
     assert!(status.ok(), "{status}");
     lab.assert_converged();
+}
+
+/// Killed wherever it is, the same command brings it to its end; and so do backups, which leave nothing of theirs.
+#[test]
+#[ignore = "long: `tests/run e2e --long` runs it"]
+fn renewals_and_backups_come_through_kills() {
+    let lab = Lab::formed("certs-killed");
+    let inventory = lab.inventory().display().to_string();
+    let before = serials(&lab);
+    let prober = Prober::start(&lab, "w1");
+    let kills = [
+        ("step-finished", "cp1", "renew.divert"),
+        ("op-started", "cp1", "renew.servers"),
+        ("step-finished", "cp2", "renew.certificates"),
+        ("op-started", "cp2", "renew.settled"),
+        ("step-finished", "cp3", "renew.servers"),
+    ];
+    through_kills(&lab, &["certs", "renew", &inventory, "--yes", "--wait"], &kills);
+    prober.end_well(100);
+    all_are_others(&before, &serials(&lab));
+    lab.assert_converged();
+
+    let (recipient, identity) = lab.age_key("killed.key");
+    let mut random = StdRng::seed_from_u64(seed());
+    let folder = lab.folder().join("killed").display().to_string();
+    fs::create_dir(&folder).expect("made");
+    let backup = ["backup", &inventory, "--to", &folder, "--recipient", &recipient];
+    for _ in 0..5 {
+        let run = Running::start(&lab, &backup);
+        thread::sleep(Duration::from_millis(random.random_range(300..4000)));
+        run.kill();
+    }
+    let taken = lab.kbootstrap(&backup);
+    assert!(taken.ok(), "{taken}");
+    let files: Vec<_> = fs::read_dir(&folder).expect("there").map(|entry| entry.expect("an entry").path()).collect();
+    for file in &files {
+        let verified = lab.kbootstrap(&["backup", "verify", &file.display().to_string(), "--identity", &identity]);
+        assert!(verified.ok(), "what has an archive's name is whole: {verified}");
+    }
+    assert!(!files.is_empty());
+    for node in CONTROL_PLANES {
+        let left =
+            lab.ssh(node, "sudo find /var/lib/kbootstrap/backup /run/kbootstrap -name '*.db' 2> /dev/null; true");
+        assert_eq!(left.success(), "", "left on {node}");
+    }
+    lab.assert_converged();
+}
+
+fn all_are_others(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) {
+    for (file, serial) in before {
+        // A kubelet sees to its own.
+        let own = file.contains("/var/lib/kubelet/") || file.contains("kubelet.conf");
+        assert!(own || after[file] != *serial, "{file} is as it was");
+    }
 }
 
 fn renew(lab: &Lab) {

@@ -5,16 +5,14 @@ mod writer;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
-use crate::lab::running::{Running, is};
-use crate::lab::{CONTROL_PLANES, Lab, Shape, probe::Prober, until};
+use crate::lab::{CONTROL_PLANES, Lab, Shape, kills::through_kills, probe::Prober, until};
 use writer::Writer;
 
-const RUN: Duration = Duration::from_secs(420);
 const FILE: &str = "/etc/kubernetes/pki/encryption/config.yaml";
 const ON: &str = "\n[encryption]\nprovider = \"secretbox\"\n";
 
@@ -49,31 +47,6 @@ fn turn_on(lab: &Lab) -> String {
     text
 }
 
-/// Starts the command again and again, killed each time at one of these moments (`op-started` or `step-finished` of a step of
-/// an owner), and at last lets it come to its end.
-fn through(lab: &Lab, arguments: &[&str], kills: &[(&str, &str, &str)]) {
-    let mut left = kills.to_vec();
-    let began = Instant::now();
-    loop {
-        let mut run = Running::start(lab, arguments);
-        let mut at = None;
-        run.until(RUN, |event| {
-            at = left.iter().position(|(kind, owner, step)| is(event, kind, owner, step));
-            at.is_some()
-        });
-        let Some(at) = at else {
-            run.end(RUN).with(0);
-            break;
-        };
-        run.kill();
-        let (kind, owner, step) = left.remove(at);
-        println!("  killed at {kind} of {step} on {owner}, {:.0} s", began.elapsed().as_secs_f32());
-    }
-    let done = kills.len() - left.len();
-    println!("  {} in {:.0} s with {done} kills", arguments[..2].join(" "), began.elapsed().as_secs_f32());
-    assert!(left.len() < 2, "hardly ever killed: {left:?}");
-}
-
 fn files_are_alike_and_roots_alone(lab: &Lab) {
     let told: BTreeSet<String> = CONTROL_PLANES
         .iter()
@@ -105,7 +78,7 @@ fn secrets_are_encrypted_and_keys_change_under_writers() {
 
     let writer = Writer::start(&lab, "w1");
     let prober = Prober::start(&lab, "w1");
-    through(
+    through_kills(
         &lab,
         &["secrets", "rotate-key", &inventory, "--yes"],
         &[
@@ -143,7 +116,7 @@ fn encryption_is_turned_on_while_the_cluster_is_at_work() {
     turn_on(&lab);
     let writer = Writer::start(&lab, "w1");
     let prober = Prober::start(&lab, "w2");
-    through(
+    through_kills(
         &lab,
         &["up", &inventory, "--yes"],
         &[

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{
     super::{cluster::config, op, write},
-    Context,
+    Context, upgrade,
 };
 use crate::{
     model::{
@@ -22,12 +22,11 @@ use crate::{
 const CONFIG: &str = "/var/lib/kubelet/config.yaml";
 const FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
 /// There from the first change of a file until kubelet was restarted with it: a run that dies in between loses nothing.
-const DUE: &str = "/var/lib/kbootstrap/stamps/kubelet-restart-due";
+pub const DUE: &str = "/var/lib/kbootstrap/stamps/kubelet-restart-due";
 /// kubeadm changes these on a node by what it finds there.
 const NODES_OWN: [&str; 1] = ["resolvConf"];
 /// Flags that only matter when a node registers itself.
 const REGISTRATION: [&str; 2] = ["register-with-taints", "node-labels"];
-const RESTART_S: u32 = 180;
 
 pub fn reads() -> Vec<Read> {
     let file = |path: &str| Read::File { path: path.to_owned(), content: ContentRead::Always };
@@ -75,24 +74,13 @@ pub fn judge(context: &Context<'_>) -> Verdict {
     let script = format!(
         r#"mkdir -p {stamps}
 : > {due}
-{puts}
-systemctl restart kubelet.service
-kb_left=60
-until [ "$(curl -s --max-time 3 --noproxy '*' http://127.0.0.1:10248/healthz)" = ok ]; do
-  if [ "$kb_left" = 0 ]; then
-    echo 'kubelet is not well with its configuration' >&2
-    journalctl --no-pager -n 15 -o cat -u kubelet.service >&2
-    exit 1
-  fi
-  kb_left=$((kb_left - 1))
-  sleep 1
-done
-rm -f {due}"#,
+{puts}"#,
         stamps = write::STAMPS,
         due = quote(DUE),
         puts = puts.join("\n"),
     );
-    let ops = vec![op::node("kubelet.config", "restart kubelet with its configuration", script, RESTART_S)];
+    let ops =
+        vec![op::node("kubelet.config", "write kubelet's configuration", script, op::QUICK_S), upgrade::restart()];
     Verdict::Change(Change { diff, ops, disrupts: Some("kubelet restarts on a node that has joined".to_owned()) })
 }
 

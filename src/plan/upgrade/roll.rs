@@ -6,9 +6,10 @@ use super::{Roll, is_preparation, item};
 use crate::{
     kind::{
         self, Context,
-        upgrade::{self, Stage, Verb},
+        upgrade::{self, Etcd, Stage, Verb},
     },
     model::{
+        etcd::EtcdLayout,
         name::NodeName,
         node::NodeSpec,
         op::{ClusterOp, Op},
@@ -58,6 +59,10 @@ pub fn items(roll: &Roll, steps: &[Step], context: &Context<'_>, stage: &Stage, 
             _ => {}
         }
         if let Verdict::Change(change) = &mut item.verdict {
+            if !stage.is_done() && matches!(step.kind, StepKind::Action(Action::KubeletConfig)) {
+                // Once is enough, in the new version.
+                change.ops.retain(|op| op.kind != upgrade::RESTART);
+            }
             // It happens while the node is drained; the drain is what disrupts.
             disturbs |= change.disrupts.take().is_some();
         }
@@ -116,7 +121,12 @@ fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>, 
             node.add(&mut items, "upgrade.etcd-image", "the image of etcd in kubeadm's configuration", vec![op]);
         }
         items.extend(node.around(if last_served { "upgrade." } else { "upgrade.server-" }).away());
-        node.add(&mut items, "upgrade.kubeadm", "kubeadm upgrade", vec![upgrade::upgrade(verb, context)]);
+        node.add(
+            &mut items,
+            "upgrade.kubeadm",
+            "kubeadm upgrade",
+            vec![upgrade::upgrade(verb, etcd(roll, context.node), context)],
+        );
         if !last_served {
             node.add(
                 &mut items,
@@ -129,7 +139,12 @@ fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>, 
     }
     let drains = !stage.is_done() || disturbs;
     if !control_plane && !stage.kubeadm {
-        node.add(&mut items, "upgrade.kubeadm", "kubeadm upgrade", vec![upgrade::upgrade(Verb::Node, context)]);
+        node.add(
+            &mut items,
+            "upgrade.kubeadm",
+            "kubeadm upgrade",
+            vec![upgrade::upgrade(Verb::Node, Etcd::Elsewhere, context)],
+        );
     }
     if drains {
         if control_plane && !last_served {
@@ -140,7 +155,7 @@ fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>, 
     }
     items.extend(inside);
     if !stage.is_done() {
-        node.add(&mut items, "upgrade.kubelet", "kubelet runs in its new version", vec![upgrade::restart()]);
+        node.add(&mut items, "upgrade.kubelet", "kubelet runs in its new version", vec![restart(roll, context.node)]);
     }
     let servers = control_plane.then_some(roll.target());
     let settle = settle(roll.spec, &context.node.name, servers, Some(roll.target()), LOOKS, Word::Either);
@@ -205,6 +220,24 @@ pub fn order(roll: &Roll) -> Vec<NodeName> {
     };
     nodes.sort_by_key(|node| (!node.is_control_plane(), !in_between(node)));
     nodes.into_iter().map(|node| node.name.clone()).collect()
+}
+
+/// What `kubeadm upgrade` has to do with a control plane's etcd.
+fn etcd(roll: &Roll, node: &NodeSpec) -> Etcd {
+    match roll.spec.etcd {
+        EtcdLayout::Service => Etcd::Elsewhere,
+        EtcdLayout::Stacked if upgrade::etcd_is_behind(roll.spec, &node.name, roll.live) => Etcd::Changes,
+        EtcdLayout::Stacked => Etcd::Stays,
+    }
+}
+
+/// kubelet in its new version; with another minor version a control plane's static pods come anew.
+fn restart(roll: &Roll, node: &NodeSpec) -> Op {
+    let found = roll.live.nodes.get(&node.name).and_then(|node| node.kubelet.parse::<KubeVersion>().ok());
+    match found.is_some_and(|found| found.minor() != roll.target().minor()) && node.is_control_plane() {
+        true => upgrade::restart_with_static_pods(),
+        false => upgrade::restart(),
+    }
 }
 
 /// The control planes whose servers are still to be taken, in their order.

@@ -14,6 +14,7 @@ mod faults;
 mod formed;
 mod health;
 mod key;
+pub mod kills;
 mod outcome;
 pub mod probe;
 pub mod running;

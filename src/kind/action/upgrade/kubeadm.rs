@@ -15,11 +15,24 @@ pub enum Verb {
     Node,
 }
 
+/// What becomes of the node's etcd.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Etcd {
+    /// None of kubeadm's is here.
+    Elsewhere,
+    /// Another version of it is wanted.
+    Changes,
+    Stays,
+}
+
 /// Runs it between two stamps: that it began, and that it came to its end.
+///
+/// Where `etcd` stays in its version it is not restarted here, which kubeadm would do for its certificates alone: etcd reads
+/// those anew for every connection. kubelet makes it anew later, with all static pods.
 ///
 /// kubeadm's own trial Job is left out: it must be placed, started and ended within 15 s, which a busy machine does not
 /// always do, and what it would prove is proven by the roll's own gates. All else of its preflight stays.
-pub fn upgrade(verb: Verb, context: &Context<'_>) -> Op {
+pub fn upgrade(verb: Verb, etcd: Etcd, context: &Context<'_>) -> Op {
     let tag = target(context).tag();
     let (what, arguments, word) = match verb {
         Verb::Apply => (
@@ -34,10 +47,17 @@ pub fn upgrade(verb: Verb, context: &Context<'_>) -> Op {
     let stamp = |word: &str| {
         write::put(&stamp_path(), write::Source::Text(&format!("{tag} {word}\n")), Mode::PUBLIC, write::ROOT)
     };
+    let (option, certificates) = match etcd {
+        Etcd::Elsewhere | Etcd::Changes => ("", ""),
+        Etcd::Stays => (
+            " --etcd-upgrade=false",
+            "for kb_name in etcd-server etcd-peer etcd-healthcheck-client; do kubeadm certs renew $kb_name > /dev/null; done\n",
+        ),
+    };
     // The endpoint of the cluster is never to be asked by way of a proxy of root's environment.
     let script = format!(
         "unset http_proxy https_proxy all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY\n{begun}\n\
-         kubeadm upgrade {arguments}\n{flags}\n{done}",
+         kubeadm upgrade {arguments}{option}\n{certificates}{flags}\n{done}",
         begun = stamp(BEGUN),
         flags = pause_flag(context),
         done = stamp(word),

@@ -11,8 +11,8 @@ mod packages;
 pub use backup::{FOLDER, backup, keep};
 pub use certificates::outlive;
 pub use flags::try_flags;
-pub use kubeadm::{Verb, upgrade};
-pub use kubelet::restart;
+pub use kubeadm::{Etcd, Verb, upgrade};
+pub use kubelet::{RESTART, restart, restart_with_static_pods};
 pub use packages::{fetch, kubeadm_package, offered};
 
 pub use super::super::packages::{changed_installed, judge_upgrade};
@@ -125,7 +125,7 @@ fn installed(seen: &Seen, package: &str) -> Option<KubeVersion> {
 }
 
 /// Whether a control plane's etcd is older than the one that is wanted. kubeadm takes none back, so a newer one stays.
-fn etcd_is_behind(spec: &ClusterSpec, node: &NodeName, live: &Live) -> bool {
+pub fn etcd_is_behind(spec: &ClusterSpec, node: &NodeName, live: &Live) -> bool {
     let Some(pod) = live.static_pods.get(&(node.clone(), "etcd".to_owned())) else { return false };
     let wanted = render::images::etcd_tag(spec);
     match (numbers(pod.tag()), numbers(wanted)) {

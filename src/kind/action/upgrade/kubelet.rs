@@ -24,10 +24,17 @@ pub fn restart_with_static_pods() -> Op {
         r#"kb_pods() {{
   crictl ps -q --state Running --label io.kubernetes.pod.namespace=kube-system --name '^(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)$'
 }}
-kb_old=$(kb_pods)
+# containerd may have been restarted just now.
+kb_left=60
+until kb_old=$(kb_pods 2> /dev/null); do
+  if [ "$kb_left" = 0 ]; then kb_pods > /dev/null; fi
+  kb_left=$((kb_left - 1))
+  sleep 0.5
+done
 {restart}
 kb_left={looks}
-while [ "$kb_left" != 0 ] && kb_now=$(kb_pods) && printf '%s\n' "$kb_now" | grep -qxF -e "${{kb_old:-none}}"; do
+while [ "$kb_left" != 0 ]; do
+  if kb_now=$(kb_pods 2> /dev/null) && ! printf '%s\n' "$kb_now" | grep -qxF -e "${{kb_old:-none}}"; then break; fi
   kb_left=$((kb_left - 1))
   sleep 0.5
 done"#,
@@ -55,4 +62,30 @@ done
 rm -f {due}"#,
         due = kubelet::DUE
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kind::testing::{programs, sh_with},
+        model::op::Work,
+    };
+
+    #[test]
+    fn static_pods_of_before_are_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().to_str().unwrap();
+        // containerd answers at the second question, and the old ones are gone some questions after the restart.
+        let crictl = format!(
+            "echo >> {state}/asked\nn=$(wc -l < {state}/asked)\n[ $n -gt 1 ] || exit 1\n\
+             if [ $n -lt 6 ]; then echo old1; echo old2; else echo new1; fi"
+        );
+        let all = [("crictl", crictl.as_str()), ("systemctl", ":"), ("curl", ":"), ("sleep", ":"), ("rm", ":")];
+        let path = programs(folder.path(), &all);
+        let Work::Node { script, .. } = restart_with_static_pods().work else { panic!("a node's") };
+        sh_with(&script, &[("PATH", &path)]).unwrap();
+        let asked = std::fs::read_to_string(folder.path().join("asked")).unwrap().lines().count();
+        assert_eq!(asked, 6);
+    }
 }

@@ -160,7 +160,8 @@ fn window(roll: &Roll, context: &Context<'_>, stage: &Stage, inside: Vec<Item>, 
     let servers = control_plane.then_some(roll.target());
     let settle = settle(roll.spec, &context.node.name, servers, Some(roll.target()), LOOKS, Word::Either);
     node.add(&mut items, "upgrade.settled", "this node is well", vec![settle]);
-    if drains && control_plane {
+    if control_plane {
+        // Where all else is done, a run that died may have left it out.
         items.push(node.around("upgrade.").back());
     }
     let uncordon = ClusterOp::Uncordon { node: context.node.name.clone() };

@@ -226,7 +226,7 @@ impl<'a> Fleet<'a> {
                     find /etc/kubernetes /etc/kbootstrap /var/lib/kbootstrap -type f -name \"*.key\" | while read -r key; do \
                     [ \"$(openssl pkey -pubout -in \"$key\" 2> /dev/null)\" != \"$want\" ] || stat -c \"%a %U %n\" \"$key\"; done'";
         for node in on {
-            assert_eq!(self.lab.ssh(node, find).success(), format!("600 root {KEY}\n"), "{node}");
+            assert_eq!(self.lab.ssh(node, find).success(), format!("600 root {KEY}"), "{node}");
         }
         for node in not_on {
             let keys =

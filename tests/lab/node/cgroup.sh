@@ -67,10 +67,11 @@ cgroup_kill() {
     [ -n "$pids" ] || return 0
     # shellcheck disable=SC2086
     kill -9 $pids 2> /dev/null || true
-    # Frozen processes die only once they are thawed; so thaw after the signal, and they do nothing more.
+    # Frozen processes die only once they are thawed; so thaw after the signal, and they do nothing more. Cgroups vanish under
+    # find's eyes, which is no failure.
     find "/sys/fs/cgroup/freezer/$CGROUP${1:+/$1}" -name freezer.state 2> /dev/null | while read -r file; do
       echo THAWED > "$file" 2> /dev/null || true
-    done
+    done || true
     sleep 0.02
   done
   die "these processes of lab \`$ID\` do not end: $(xargs <<< "$pids")"

@@ -28,7 +28,7 @@ pub enum Etcd {
 /// Runs it between two stamps: that it began, and that it came to its end.
 ///
 /// Where `etcd` stays in its version it is not restarted here, which kubeadm would do for its certificates alone: etcd reads
-/// those anew for every connection. kubelet makes it anew later, with all static pods.
+/// those anew for every connection. A kubelet of another minor version makes it anew later, with all static pods.
 ///
 /// kubeadm's own trial Job is left out: it must be placed, started and ended within 15 s, which a busy machine does not
 /// always do, and what it would prove is proven by the roll's own gates. All else of its preflight stays.

@@ -7,7 +7,9 @@ mod bytes;
 pub mod escape;
 mod quote;
 mod script;
+mod until;
 
 pub use bytes::print_bytes;
 pub use quote::{NulByte, quote, try_quote, words};
 pub use script::{all_of, subshell, wrap, wrap_listening};
+pub use until::Until;

@@ -15,7 +15,7 @@ use crate::{
         plan::{Change, Verdict},
     },
     render::{etcd, identity, images, static_pods::Component},
-    shell::quote,
+    shell::{Until, quote},
 };
 
 /// The kind of the op by which a member leaves.
@@ -248,6 +248,19 @@ fn join_op(context: &Context<'_>) -> Op {
         r#""$(kb_members | sed -n 's/.*"name":"\([^"]*\)","peerURLs":\["\([^"]*\)".*/\1=\2/p' | tr '\n' ','){}""#,
         format_args!("{}={peer}", context.node.name)
     );
+    let otherwise = format!(
+        r#"echo 'the new member of etcd got no vote in five minutes' >&2
+    tail -n 3 "$KB_IN/promote.log" >&2
+    journalctl --no-pager -n 5 -o cat -u {} >&2
+    exit 1"#,
+        EtcdLayout::UNIT
+    );
+    let promoted = Until {
+        holds: r#"kb_curl -d "{\"ID\":\"${kb_id%%\"*}\"}" "$kb_url/v3/cluster/member/promote" > /dev/null 2> "$KB_IN/promote.log""#,
+        looks: 600,
+        pause: "0.5",
+        otherwise: &otherwise,
+    };
     let script = format!(
         r#"{functions}kb_drop_learner
 kb_settle || exit 1
@@ -262,23 +275,14 @@ kb_curl -d {request} "$kb_url/v3/cluster/member/add" > /dev/null
 systemctl start --no-block {unit}
 kb_own=$(kb_members | grep -F {own})
 kb_id=${{kb_own#'{{"ID":"'}}
-kb_left=600
-until kb_curl -d "{{\"ID\":\"${{kb_id%%\"*}}\"}}" "$kb_url/v3/cluster/member/promote" > /dev/null 2> "$KB_IN/promote.log"; do
-  if [ "$kb_left" = 0 ]; then
-    echo 'the new member of etcd got no vote in five minutes' >&2
-    tail -n 3 "$KB_IN/promote.log" >&2
-    journalctl --no-pager -n 5 -o cat -u {unit} >&2
-    exit 1
-  fi
-  kb_left=$((kb_left - 1))
-  sleep 0.5
-done
+{promoted}
 kb_settle"#,
         functions = etcd_membership::functions(context),
         unit = EtcdLayout::UNIT,
         data = EtcdLayout::Service.data_folder(),
         aside = write::ASIDE,
         put = put_unit(context, Some((&members, "existing"))),
+        promoted = promoted.text(),
         request = quote(&format!(r#"{{"peerURLs":["{peer}"],"isLearner":true}}"#)),
         own = quote(&format!("\"{peer}\"")),
     );
@@ -302,24 +306,21 @@ pub fn restart_text(context: &Context<'_>) -> String {
 /// POSIX text that waits until this machine's member says that it is healthy, which it does with a quorum alone.
 pub(super) fn until_healthy(seconds: u32, else_say: &str) -> String {
     let (certificate, key) = EtcdLayout::Service.client_certificate();
-    format!(
-        r#"kb_left={looks}
-until case $(curl -q -s --max-time 3 --noproxy '*' --cacert {ca} --cert {certificate} --key {key} https://127.0.0.1:{port}/health) in *'"health":"true"'*) ;; *) false ;; esac; do
-  if [ "$kb_left" = 0 ]; then
-    echo {words} >&2
-    journalctl --no-pager -n 8 -o cat -u {unit} >&2
-    exit 1
-  fi
-  kb_left=$((kb_left - 1))
-  sleep 0.5
-done
-"#,
-        looks = seconds * 2,
-        words = quote(else_say),
-        ca = EtcdLayout::Service.ca_certificate(),
-        port = EtcdLayout::CLIENT_PORT,
-        unit = EtcdLayout::UNIT,
-    )
+    let wait = Until {
+        holds: &format!(
+            r#"case $(curl -q -s --max-time 3 --noproxy '*' --cacert {ca} --cert {certificate} --key {key} https://127.0.0.1:{port}/health) in *'"health":"true"'*) ;; *) false ;; esac"#,
+            ca = EtcdLayout::Service.ca_certificate(),
+            port = EtcdLayout::CLIENT_PORT,
+        ),
+        looks: seconds * 2,
+        pause: "0.5",
+        otherwise: &format!(
+            "echo {} >&2\n    journalctl --no-pager -n 8 -o cat -u {} >&2\n    exit 1",
+            quote(else_say),
+            EtcdLayout::UNIT
+        ),
+    };
+    wait.text() + "\n"
 }
 
 #[cfg(test)]

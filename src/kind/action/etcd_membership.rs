@@ -3,7 +3,7 @@
 use super::{super::op, Context};
 use crate::{
     model::{etcd::EtcdLayout, op::Op},
-    shell::quote,
+    shell::{Until, quote},
 };
 
 const SETTLE_S: u32 = 150;
@@ -68,6 +68,15 @@ esac
 pub fn functions(context: &Context<'_>) -> String {
     let leader = context.spec.node(context.leader).map_or_else(|| context.node.node_ip(), |node| node.node_ip());
     let (certificate, key) = context.spec.etcd.client_certificate();
+    let settled = Until {
+        holds: r#"kb_settled 2> "$KB_IN/etcd.log""#,
+        looks: 120,
+        pause: "0.5",
+        otherwise: r#"echo 'etcd does not settle: a member has not started, has no vote, or is not healthy' >&2
+    cat "$KB_IN/etcd.log" >&2
+    printf '%s\n' "${kb_list:-}" >&2
+    return 1"#,
+    };
     format!(
         r#"kb_url=https://{leader}
 kb_healthcheck() {{
@@ -84,17 +93,7 @@ kb_settled() {{
   done
 }}
 kb_settle() {{
-  kb_left=120
-  until kb_settled 2> "$KB_IN/etcd.log"; do
-    if [ "$kb_left" = 0 ]; then
-      echo 'etcd does not settle: a member has not started, has no vote, or is not healthy' >&2
-      cat "$KB_IN/etcd.log" >&2
-      printf '%s\n' "${{kb_list:-}}" >&2
-      return 1
-    fi
-    kb_left=$((kb_left - 1))
-    sleep 0.5
-  done
+{settled}
 }}
 kb_drop_learner() {{
   kb_own=$(kb_members | grep -F {own}) || return 0
@@ -108,6 +107,7 @@ kb_drop_learner() {{
 "#,
         leader = std::net::SocketAddr::new(leader, EtcdLayout::CLIENT_PORT),
         folder = crate::pki::SharedPath::FOLDER,
+        settled = settled.text(),
         version = context.spec.kubernetes().tag(),
         // A member as a service has its own certificate, from before.
         skip = if context.spec.etcd == EtcdLayout::Service { "return 0\n  " } else { "" },

@@ -9,7 +9,7 @@ use crate::{
     model::{cluster::ClusterSpec, etcd::EtcdLayout, facts::Facts, name::NodeName, op::Op},
     pki::SharedPath,
     render::{etcd, static_pods::Component},
-    shell::quote,
+    shell::{Until, quote},
 };
 
 /// Why everything else waits, and the way out.
@@ -146,6 +146,12 @@ $kb_as test -r {folder}/member.key || {{ echo 'etcd could not read its key as a 
 /// POSIX text: the static pod ends, and its data become the service's. By one rename where both folders are on one disk; else
 /// by a copy, which counts once it is whole.
 fn moved() -> String {
+    let ended = Until {
+        holds: r#"kb_there=$(crictl ps -q --label io.kubernetes.pod.namespace=kube-system --name '^etcd$') && [ -z "$kb_there" ]"#,
+        looks: END_S,
+        pause: "1",
+        otherwise: "echo 'the static pod of etcd does not end: does kubelet run?' >&2\n    exit 1",
+    };
     format!(
         r#"if [ ! -e "$kb_new/member" ]; then
   kb_undo() {{
@@ -159,15 +165,7 @@ fn moved() -> String {
   }}
   trap kb_undo EXIT
   if [ -e "$kb_manifest" ]; then mv -fT "$kb_manifest" "$kb_kept"; fi
-  kb_left={END_S}
-  until kb_there=$(crictl ps -q --label io.kubernetes.pod.namespace=kube-system --name '^etcd$') && [ -z "$kb_there" ]; do
-    if [ "$kb_left" = 0 ]; then
-      echo "the static pod of etcd does not end: does kubelet run?" >&2
-      exit 1
-    fi
-    kb_left=$((kb_left - 1))
-    sleep 1
-  done
+{ended}
   rm -rf "$kb_new/member.part"
   if [ "$(stat -L -c '%d %m' "$kb_old")" = "$(stat -L -c '%d %m' "$kb_new")" ]; then
     mv -T "$kb_old/member" "$kb_new/member"
@@ -183,6 +181,7 @@ fi
 chown -R {user}:{user} "$kb_new"
 chmod 700 "$kb_new"
 "#,
+        ended = ended.text(),
         user = etcd::USER,
     )
 }
@@ -215,10 +214,8 @@ rmdir "$kb_aside" 2> /dev/null || :"#,
 
 /// POSIX text by which an API server that was away has some time to be back. Whether it is, is seen by the next look.
 fn await_server() -> String {
-    format!(
-        "\nkb_left={SERVER_S}\nuntil {} || [ \"$kb_left\" = 0 ]; do\n  kb_left=$((kb_left - 1))\n  sleep 1\ndone",
-        static_pods::well(Component::ApiServer)
-    )
+    let well = static_pods::well(Component::ApiServer);
+    format!("\n{}", Until { holds: &well, looks: SERVER_S, pause: "1", otherwise: "break" }.text())
 }
 
 #[cfg(test)]

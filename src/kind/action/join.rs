@@ -19,7 +19,7 @@ use crate::{
     },
     pki::is_bundle,
     render::kubeadm::{DISCOVERY_PATH, NodeFacts, ca_path, discovery, init, join},
-    shell::quote,
+    shell::{Until, quote},
 };
 
 /// kubeadm waits five minutes for the cluster and two for etcd.
@@ -252,19 +252,18 @@ pub fn kubelet_credentials(context: &Context<'_>) -> String {
 /// kubeadm refuses to join as a node that the cluster has and sees as Ready, which it does for 40 s after the kubelet of an
 /// earlier attempt was stopped. The Node object itself stays, with what others wrote on it.
 fn until_not_ready(context: &Context<'_>) -> String {
-    format!(
-        r#"kb_left=120
-while [ "$(kubectl --kubeconfig {DISCOVERY_PATH} --request-timeout 5s get node {node} -o 'jsonpath={{.status.conditions[?(@.type=="Ready")].status}}' 2> /dev/null)" = True ]; do
-  if [ "$kb_left" = 0 ]; then
-    echo 'the cluster sees a node {node} that is Ready, though no kubelet runs here: is it another machine?' >&2
-    exit 1
-  fi
-  kb_left=$((kb_left - 1))
-  sleep 1
-done
-"#,
-        node = context.node.name,
-    )
+    let node = &context.node.name;
+    let wait = Until {
+        holds: &format!(
+            r#"[ "$(kubectl --kubeconfig {DISCOVERY_PATH} --request-timeout 5s get node {node} -o 'jsonpath={{.status.conditions[?(@.type=="Ready")].status}}' 2> /dev/null)" != True ]"#
+        ),
+        looks: 120,
+        pause: "1",
+        otherwise: &format!(
+            "echo 'the cluster sees a node {node} that is Ready, though no kubelet runs here: is it another machine?' >&2\n    exit 1"
+        ),
+    };
+    wait.text() + "\n"
 }
 
 /// What is moved aside must not be what the quorum rests on: where the leader's etcd counts on this machine, or cannot

@@ -15,7 +15,7 @@ use crate::{
         kubeadm::{NodeFacts, ca_path, discovery, init},
         static_pods::Component,
     },
-    shell::quote,
+    shell::{Until, quote},
 };
 
 const RENEW_S: u32 = 180;
@@ -74,22 +74,21 @@ pub fn own_kubelet(context: &Context<'_>) -> Vec<Op> {
 /// A kubelet that the cluster does not know any more asks for new credentials, with a token of this run.
 pub fn kubelet_by_token(context: &Context<'_>) -> Op {
     let bootstrap = "/etc/kubernetes/bootstrap-kubelet.conf";
+    let certified = Until {
+        holds: "[ -s /etc/kubernetes/kubelet.conf ] && [ -s /var/lib/kubelet/pki/kubelet-client-current.pem ]",
+        looks: 180,
+        pause: "1",
+        otherwise: "echo 'kubelet got no certificate:' >&2
+    journalctl --no-pager -n 15 -o cat -u kubelet.service >&2
+    exit 1",
+    };
     let script = format!(
         r#"kb_token=$(cat "$KB_IN/token")
 {ca}{file}
 trap 'rm -f {bootstrap}' EXIT
 rm -f /etc/kubernetes/kubelet.conf /var/lib/kubelet/pki/kubelet-client-*
 systemctl restart kubelet.service
-kb_left=180
-until [ -s /etc/kubernetes/kubelet.conf ] && [ -s /var/lib/kubelet/pki/kubelet-client-current.pem ]; do
-  if [ "$kb_left" = 0 ]; then
-    echo 'kubelet got no certificate:' >&2
-    journalctl --no-pager -n 15 -o cat -u kubelet.service >&2
-    exit 1
-  fi
-  kb_left=$((kb_left - 1))
-  sleep 1
-done
+{certified}
 {configs}"#,
         // The proxy's is there; where there is none, the one of the join is gone with /run.
         ca = match context.spec.endpoint.kind {
@@ -100,6 +99,7 @@ done
             }
         },
         file = kubeadm::file_with_token(bootstrap, &discovery(context.spec, ca_path(context.spec))),
+        certified = certified.text(),
         configs = rotate::configs(),
     );
     let what = "let its kubelet ask for a new certificate";
@@ -109,31 +109,31 @@ done
 /// Restarts the programs of a control plane one after the other, etcd first, each once the one before is well; and sees
 /// that the new certificates are what is shown on their ports.
 pub fn servers(context: &Context<'_>) -> Op {
-    let mut script = String::from(
-        r#"kb_restart() {
+    let well = Until {
+        holds: r#"kb_now=$(crictl ps -q --name "^$kb_name$" --state Running | head -n 1) && [ -n "$kb_now" ] && [ "$kb_now" != "$kb_was" ] && kb_well "$kb_name""#,
+        looks: 150,
+        pause: "1",
+        otherwise: r#"echo "$kb_name is not well with its new certificates" >&2
+    crictl logs --tail 10 "$(crictl ps -a -q --name "^$kb_name$" | head -n 1)" >&2 || :
+    exit 1"#,
+    };
+    let mut script = format!(
+        r#"kb_restart() {{
   kb_name=$1
   kb_was=$(crictl ps -q --name "^$kb_name$" --state Running | head -n 1)
   [ -z "$kb_was" ] || crictl stop -t 30 "$kb_was" > /dev/null
-  kb_left=150
-  until kb_now=$(crictl ps -q --name "^$kb_name$" --state Running | head -n 1) && [ -n "$kb_now" ] && [ "$kb_now" != "$kb_was" ] && kb_well "$kb_name"; do
-    if [ "$kb_left" = 0 ]; then
-      echo "$kb_name is not well with its new certificates" >&2
-      crictl logs --tail 10 "$(crictl ps -a -q --name "^$kb_name$" | head -n 1)" >&2 || :
-      exit 1
-    fi
-    kb_left=$((kb_left - 1))
-    sleep 1
-  done
-}
-kb_shown() {
+{well}
+}}
+kb_shown() {{
   kb_port=$1 kb_file=$2
   shift 2
-  [ "$(openssl x509 -noout -serial -in "$kb_file")" = "$(openssl s_client -connect "127.0.0.1:$kb_port" "$@" < /dev/null 2> /dev/null | openssl x509 -noout -serial)" ] || {
+  [ "$(openssl x509 -noout -serial -in "$kb_file")" = "$(openssl s_client -connect "127.0.0.1:$kb_port" "$@" < /dev/null 2> /dev/null | openssl x509 -noout -serial)" ] || {{
     echo "port $kb_port does not show the certificate of $kb_file" >&2
     exit 1
-  }
-}
+  }}
+}}
 "#,
+        well = well.text(),
     );
     let (certificate, key) = context.spec.etcd.client_certificate();
     script.push_str("kb_well() {\n  case $1 in\n");

@@ -22,7 +22,7 @@ use crate::{
         images,
         static_pods::{Component, flags},
     },
-    shell::quote,
+    shell::{Until, quote},
 };
 
 /// kubelet sees a manifest within moments; an API server takes up to 40 s to end and to be ready again.
@@ -158,7 +158,15 @@ fn replace(context: &Context<'_>, component: Component, text: &str) -> Op {
         Component::Etcd => etcd_membership::step_down(context),
         _ => String::new(),
     };
-    let well = well(component);
+    let otherwise = format!(
+        r#"echo '{name} is not well with its new manifest' >&2
+    crictl ps -a --name '^{name}$' >&2 || :
+    crictl logs --tail 15 "$(crictl ps -a -q --name '^{name}$' | head -n 1)" >&2 || :
+    exit 1"#
+    );
+    let another = r#"kb_now=$(kb_running) && [ -n "$kb_now" ] && [ "$kb_now" != "$kb_was" ]"#;
+    let holds = format!("{another} && {}", well(component));
+    let runs = Until { holds: &holds, looks: RESTART_S - 60, pause: "1", otherwise: &otherwise };
     let script = format!(
         r#"kb_wanted={digest}
 kb_running() {{ crictl ps -q --name '^{name}$' --state Running | head -n 1; }}
@@ -166,22 +174,10 @@ kb_was=$(kb_running)
 if [ "$(sha256sum < {path} | cut -d ' ' -f 1)" != "$kb_wanted" ]; then
 {before}{put}
 fi
-kb_left={limit}
-while :; do
-  kb_now=$(kb_running)
-  if [ -n "$kb_now" ] && [ "$kb_now" != "$kb_was" ] && {well}; then break; fi
-  if [ "$kb_left" = 0 ]; then
-    echo '{name} is not well with its new manifest' >&2
-    crictl ps -a --name '^{name}$' >&2 || :
-    crictl logs --tail 15 "$(crictl ps -a -q --name '^{name}$' | head -n 1)" >&2 || :
-    exit 1
-  fi
-  kb_left=$((kb_left - 1))
-  sleep 1
-done"#,
+{runs}"#,
         digest = super::super::file::sha256(text.as_bytes()),
         path = quote(&path),
-        limit = RESTART_S - 60,
+        runs = runs.text(),
     );
     op::node("static-pod.write", format!("restart {name} with its flags"), script, RESTART_S)
 }

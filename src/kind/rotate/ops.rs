@@ -10,7 +10,7 @@ use crate::{
         op::{Late, Op},
     },
     pki::{SharedPath, Trusted, bundle_text},
-    shell::words,
+    shell::{Until, words},
 };
 
 const PROVE_S: u32 = 120;
@@ -88,6 +88,8 @@ done"#,
 /// Asks the servers of this control plane with certificates that the new authorities sign here and now: only who has loaded
 /// them answers. Whoever is not known may still be forbidden all; who is not believed is told 401.
 pub fn prove() -> Op {
+    let holds = "case $(kb_ask \"$@\") in 200|403) ;; *) false ;; esac";
+    let believed = Until { holds, looks: 30, pause: "1", otherwise: "return 1" };
     let script = format!(
         r#"umask 077
 kb_sign() {{
@@ -98,12 +100,7 @@ kb_sign() {{
 }}
 kb_ask() {{ curl -s -k --max-time 5 --noproxy '*' -o /dev/null -w '%{{http_code}}' --cert "$KB_IN/proof.crt" --key "$KB_IN/proof.key" "$@" || :; }}
 kb_believed() {{
-  kb_left=30
-  until case $(kb_ask "$@") in 200|403) ;; *) false ;; esac; do
-    if [ "$kb_left" = 0 ]; then return 1; fi
-    kb_left=$((kb_left - 1))
-    sleep 1
-  done
+{believed}
 }}
 kb_failed() {{ echo "$1 does not trust the new authority yet" >&2; exit 1; }}
 kb_sign ca kbootstrap-proof
@@ -112,7 +109,8 @@ kb_sign front-proxy-ca front-proxy-client
 kb_believed -H 'X-Remote-User: kbootstrap-proof' https://127.0.0.1:6443/api || kb_failed 'the front proxy of the API server'
 kb_sign etcd/ca kbootstrap-proof
 kb_believed -d '{{}}' https://127.0.0.1:2379/v3/cluster/member/list || kb_failed etcd
-rm -f "$KB_IN"/proof.*"#
+rm -f "$KB_IN"/proof.*"#,
+        believed = believed.text(),
     );
     op::node("trust.prove", "ask its servers with certificates of the new authorities", script, PROVE_S)
 }

@@ -11,7 +11,7 @@ use crate::{
         op::{Keys, Late, Op},
         plan::{Change, Verdict},
     },
-    shell::quote,
+    shell::{Until, quote},
 };
 
 /// API servers look at the file each minute; one that may not have done so is started anew.
@@ -133,6 +133,16 @@ pub fn unmark() -> Op {
 /// which is remembered by its digest. It looks each minute, and says nothing where the file is as it was: then it is started
 /// anew.
 fn loaded() -> String {
+    let otherwise = format!(
+        r#"kb_server=$(crictl ps -q --name '^kube-apiserver$' --state Running | head -n 1)
+    if [ -n "$kb_restarted" ] || [ -z "$kb_server" ]; then
+      echo 'the API server does not load {PATH}:' >&2
+      crictl logs --tail 15 "$(crictl ps -a -q --name '^kube-apiserver$' | head -n 1)" 2>&1 | grep -i encrypt >&2 || :
+      exit 1
+    fi
+    crictl stop -t 30 "$kb_server" > /dev/null
+    kb_restarted=1 kb_left=60"#
+    );
     format!(
         r#"kb_sum=$(sha256sum < {PATH} | cut -d ' ' -f 1)
 kb_written=$(stat -c %.Y {PATH}) kb_seen=0
@@ -144,22 +154,10 @@ kb_loaded() {{
     /^apiserver_encryption_config_controller_automatic_reload_last_timestamp_seconds\{{.*status="success"/ {{ last = $NF + 0 }}
     END {{ exit !(began > 0 && (began > written + 2 || last > written + 0 || (began < seen + 0 && last < seen + 0))) }}'
 }}
-kb_left=50 kb_restarted=
-until kb_loaded; do
-  if [ "$kb_left" = 0 ]; then
-    kb_server=$(crictl ps -q --name '^kube-apiserver$' --state Running | head -n 1)
-    if [ -n "$kb_restarted" ] || [ -z "$kb_server" ]; then
-      echo 'the API server does not load {PATH}:' >&2
-      crictl logs --tail 15 "$(crictl ps -a -q --name '^kube-apiserver$' | head -n 1)" 2>&1 | grep -i encrypt >&2 || :
-      exit 1
-    fi
-    crictl stop -t 30 "$kb_server" > /dev/null
-    kb_restarted=1 kb_left=60
-  fi
-  kb_left=$((kb_left - 1))
-  sleep 2
-done
+kb_restarted=
+{loaded}
 {remember}"#,
+        loaded = Until { holds: "kb_loaded", looks: 50, pause: "2", otherwise: &otherwise }.text(),
         stamp = stamp(),
         remember = write::put(&stamp(), write::Source::Output("printf '%s\\n' \"$kb_sum\""), Mode::PUBLIC, write::ROOT),
     )

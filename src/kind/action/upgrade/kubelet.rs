@@ -1,7 +1,7 @@
 //! kubelet, started with another configuration or in another version.
 
 use super::super::{super::op, kubelet};
-use crate::model::op::Op;
+use crate::{model::op::Op, shell::Until};
 
 /// systemd's own limit for stopping and for starting is 90 s each.
 const RESTART_S: u32 = 240;
@@ -20,48 +20,44 @@ pub fn restart() -> Op {
 /// so makes every static pod anew, a few seconds after it says that it is well (Kubernetes' documents want a node drained for
 /// that). Waits until the old ones are gone: only what comes then is worth a look. One that stays is taken as it is.
 pub fn restart_with_static_pods() -> Op {
+    // containerd may have been restarted just now.
+    let answered = Until {
+        holds: "kb_old=$(kb_pods 2> /dev/null)",
+        looks: 60,
+        pause: "0.5",
+        otherwise: "kb_pods > /dev/null || exit 1",
+    };
+    let anew = Until {
+        holds: r#"kb_now=$(kb_pods 2> /dev/null) && ! printf '%s\n' "$kb_now" | grep -qxF -e "${kb_old:-none}""#,
+        looks: ANEW_S * 2,
+        pause: "0.5",
+        otherwise: "break",
+    };
     let script = format!(
         r#"kb_pods() {{
   crictl ps -q --state Running --label io.kubernetes.pod.namespace=kube-system --name '^(etcd|kube-apiserver|kube-controller-manager|kube-scheduler)$'
 }}
-# containerd may have been restarted just now.
-kb_left=60
-until kb_old=$(kb_pods 2> /dev/null); do
-  if [ "$kb_left" = 0 ]; then kb_pods > /dev/null; fi
-  kb_left=$((kb_left - 1))
-  sleep 0.5
-done
+{answered}
 {restart}
-kb_left={looks}
-while [ "$kb_left" != 0 ]; do
-  if kb_now=$(kb_pods 2> /dev/null) && ! printf '%s\n' "$kb_now" | grep -qxF -e "${{kb_old:-none}}"; then break; fi
-  kb_left=$((kb_left - 1))
-  sleep 0.5
-done"#,
+{anew}"#,
+        answered = answered.text(),
         restart = text(),
-        looks = ANEW_S * 2,
+        anew = anew.text(),
     );
     op::node(RESTART, "restart kubelet, and see static pods made anew", script, RESTART_S + ANEW_S)
 }
 
 /// What was written for it, it has read.
 fn text() -> String {
-    format!(
-        r#"systemctl daemon-reload
-systemctl restart kubelet.service
-kb_left=120
-until curl -fsS -o /dev/null --noproxy '*' --max-time 2 http://127.0.0.1:10248/healthz 2> /dev/null; do
-  if [ "$kb_left" = 0 ]; then
-    echo 'kubelet does not come up:' >&2
+    let up = Until {
+        holds: "curl -fsS -o /dev/null --noproxy '*' --max-time 2 http://127.0.0.1:10248/healthz 2> /dev/null",
+        looks: 120,
+        pause: "0.5",
+        otherwise: "echo 'kubelet does not come up:' >&2
     journalctl --no-pager -n 20 -o cat -u kubelet.service >&2
-    exit 1
-  fi
-  kb_left=$((kb_left - 1))
-  sleep 0.5
-done
-rm -f {due}"#,
-        due = kubelet::DUE
-    )
+    exit 1",
+    };
+    format!("systemctl daemon-reload\nsystemctl restart kubelet.service\n{}\nrm -f {}", up.text(), kubelet::DUE)
 }
 
 #[cfg(test)]

@@ -1,18 +1,12 @@
 //! Law: the authorities of a cluster are exchanged for new ones through kills, and nobody who asks it notices; at the end
 //! nothing of the old ones is left, nor believed.
 
-use std::time::{Duration, Instant};
-
-use serde_json::Value;
-
 use crate::lab::{
     CONTROL_PLANES, Lab,
+    kills::{self, Moment},
     probe::Prober,
-    running::{Running, is},
     workload::SERVICE,
 };
-
-const STEP: Duration = Duration::from_secs(600);
 
 /// Asks the API five times a second and checks it against the authority that the node has now, as its programs do when they
 /// start. Failed is what failed after one immediate retry.
@@ -38,20 +32,11 @@ fn arguments<'a>(inventory: &'a str, step: &'a str, more: &[&'a str]) -> Vec<&'a
     [&["certs", "rotate-ca", inventory, step, "--yes"], more].concat()
 }
 
-/// Kills the step once this step of this owner has begun or ended, then lets it come to its end.
-fn through_kills(lab: &Lab, step: &str, more: &[&str], kills: &[(&str, &str, &str)]) {
+/// A step that is killed at each of these moments, and gone on with.
+fn through_kills(lab: &Lab, step: &str, more: &[&str], kills: &[Moment]) {
     let inventory = lab.inventory().display().to_string();
-    let began = Instant::now();
-    for (kind, owner, which) in kills {
-        let mut run = Running::start(lab, &arguments(&inventory, step, &[more, &["--wait"]].concat()));
-        let reached = run.until(STEP, |event: &Value| is(event, kind, owner, which));
-        assert!(reached, "{step} never came to {which} of {owner}: {}", run.kill());
-        run.kill();
-        println!("  {step} was killed at {kind} {owner} {which} after {:.1} s", began.elapsed().as_secs_f32());
-    }
-    // Locks free themselves within 20 seconds.
-    Running::start(lab, &arguments(&inventory, step, &[more, &["--wait"]].concat())).end(STEP).with(0);
-    println!("  {step} took {:.1} s in all", began.elapsed().as_secs_f32());
+    // The dead run's locks free themselves within 20 seconds.
+    kills::through_kills(lab, &arguments(&inventory, step, &[more, &["--wait"]].concat()), kills);
 }
 
 fn refused(lab: &Lab, step: &str, words: &[&str]) {

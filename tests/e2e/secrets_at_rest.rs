@@ -10,7 +10,7 @@ use std::time::Duration;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::Value;
 
-use crate::lab::{CONTROL_PLANES, Lab, Shape, kills::through_kills, probe::Prober, until};
+use crate::lab::{CONTROL_PLANES, Lab, Shape, kills::through_most_kills, probe::Prober, until};
 use writer::Writer;
 
 const FILE: &str = "/etc/kubernetes/pki/encryption/config.yaml";
@@ -78,7 +78,7 @@ fn secrets_are_encrypted_and_keys_change_under_writers() {
 
     let writer = Writer::start(&lab, "w1");
     let prober = Prober::start(&lab, "w1");
-    through_kills(
+    through_most_kills(
         &lab,
         &["secrets", "rotate-key", &inventory, "--yes"],
         &[
@@ -116,7 +116,7 @@ fn encryption_is_turned_on_while_the_cluster_is_at_work() {
     turn_on(&lab);
     let writer = Writer::start(&lab, "w1");
     let prober = Prober::start(&lab, "w2");
-    through_kills(
+    through_most_kills(
         &lab,
         &["up", &inventory, "--yes"],
         &[

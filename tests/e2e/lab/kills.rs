@@ -14,9 +14,23 @@ const RUN: Duration = Duration::from_secs(900);
 pub type Moment = (&'static str, &'static str, &'static str);
 
 /// Starts the command again and again, killed with `kill -9` each time at one of these moments, and at last lets it come to its
-/// end. A moment may be missed where what the run before left at work came by it without the program; more than one may not.
+/// end. Every moment must be reached.
 #[track_caller]
 pub fn through_kills(lab: &Lab, arguments: &[&str], kills: &[Moment]) {
+    let missed = killed(lab, arguments, kills);
+    assert!(missed.is_empty(), "it never came to {missed:?}");
+}
+
+/// The same where one of several moments may be missed: what the run before left at work comes by it without the program.
+#[track_caller]
+pub fn through_most_kills(lab: &Lab, arguments: &[&str], kills: &[Moment]) {
+    let missed = killed(lab, arguments, kills);
+    assert!(missed.len() < 2.min(kills.len()), "hardly ever killed: {missed:?}");
+}
+
+/// The moments that no run came to.
+#[track_caller]
+fn killed(lab: &Lab, arguments: &[&str], kills: &[Moment]) -> Vec<Moment> {
     let mut left = kills.to_vec();
     let began = Instant::now();
     loop {
@@ -36,5 +50,5 @@ pub fn through_kills(lab: &Lab, arguments: &[&str], kills: &[Moment]) {
     }
     let done = kills.len() - left.len();
     println!("  {} in {:.0} s with {done} kills", arguments[..2].join(" "), began.elapsed().as_secs_f32());
-    assert!(left.len() < 2, "hardly ever killed: {left:?}");
+    left
 }

@@ -10,6 +10,7 @@
 //! A panic leaves the lab's logs in `target/e2e-logs/NAME`. If the test process is killed, its lab has an owner that is
 //! gone, and the next test (or `lab down --orphans`) removes it.
 
+mod expired;
 mod faults;
 mod formed;
 mod health;

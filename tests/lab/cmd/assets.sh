@@ -45,7 +45,7 @@ fi
 need_root
 need_space
 need_host_tools
-say "Building ${#missing[@]} of the lab's ${#wanted[@]} assets in $LAB_CACHE (all of them: about 20 minutes on 2 cores)"
+say "Building ${#missing[@]} of the lab's ${#wanted[@]} assets in $LAB_CACHE (all of them: about 25 minutes on 2 cores)"
 trap 'interrupted 130' INT
 trap 'interrupted 143' TERM HUP
 start=$SECONDS position=0

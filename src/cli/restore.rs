@@ -20,6 +20,7 @@ use crate::{
         backup::Manifest,
         cluster::ClusterSpec,
         name::{ClusterName, NodeName},
+        plan::Owner,
         step::{Action, StepKind},
         timeout::Timeout,
         version::KubeVersion,
@@ -169,7 +170,16 @@ impl Restore {
     }
 
     async fn up(&self, desired: &Desired, output: &Output) -> Result<ExitStatus, Failure> {
-        let look = async |open: Connections, keep: bool| Ok(desired.survey(open, keep).await);
+        let look = async |open: Connections, keep: bool| {
+            let mut survey = desired.survey(open, keep).await;
+            // A worker that shall hold the witness is looked at with the control planes, and led here with the others.
+            let is_in = |name: &NodeName| desired.scope.as_ref().is_none_or(|scope| scope.contains(name));
+            survey.plan.chains.retain(|chain| match &chain.owner {
+                Owner::Node(name) => is_in(name),
+                Owner::Cluster => true,
+            });
+            Ok(survey)
+        };
         self.change(desired, output, Quorum::Majority, false).run(look, async |_| Ok(()), || Ok(())).await
     }
 

@@ -6,7 +6,7 @@
 
 use super::{
     Context,
-    action::{refuse_over_state, set_aside},
+    action::{etcd_member, refuse_over_state, set_aside},
     op, shared, write,
 };
 use crate::{
@@ -27,6 +27,7 @@ const FOLDER: &str = crate::facts::listing::RESTORE;
 /// Where an archive's parts arrive.
 pub const INCOMING: &str = "/var/lib/kbootstrap/restore.new";
 
+const FENCE_S: u32 = 120;
 const LAY_S: u32 = 600;
 /// Room that is left for everything else.
 const LEAST: u64 = 64 << 20;
@@ -45,6 +46,17 @@ pub fn room_of_a_member(snapshot: Snapshot) -> u64 {
 /// Ends etcd and the API server of a control plane, and keeps all that they wrote aside.
 pub fn fence(spec: &ClusterSpec) -> Op {
     set_aside("end etcd and the API server, their data kept aside", "", Some(spec.etcd), false)
+}
+
+/// Ends a member of etcd on a machine that is no control plane, and keeps its data aside; all else there runs on. Left as it is
+/// it would have no quorum, and answer the restored API servers with that.
+pub fn fence_witness() -> Op {
+    let script = format!(
+        "kb_aside={aside}/$(date -u +%Y%m%dT%H%M%SZ)\nmkdir -p {aside}\nmkdir -m 700 \"$kb_aside\"\n{end}",
+        aside = write::ASIDE,
+        end = etcd_member::end()
+    );
+    op::node("etcd.end", "end its member of etcd, its data kept aside", script, FENCE_S)
 }
 
 /// Puts what arrived where `init` looks for it: authorities, identity, snapshot.
@@ -147,6 +159,11 @@ done
 /// What a person is told of where an old state went.
 pub fn kept() -> String {
     format!("- etcd, API server and what they wrote, kept under {}", write::ASIDE)
+}
+
+/// The same of a member of etcd on a machine that is no control plane.
+pub fn kept_of_witness() -> String {
+    format!("- its member of etcd, whose data are kept under {}", write::ASIDE)
 }
 
 #[cfg(test)]

@@ -19,6 +19,8 @@ use crate::{
     },
 };
 
+const FENCED: &str = "nothing of the old cluster runs";
+
 /// All that the plan is made from.
 pub struct Restoring<'a> {
     pub spec: &'a ClusterSpec,
@@ -84,7 +86,18 @@ fn items(input: &Restoring<'_>, node: &NodeSpec, observation: &Observation, firs
     let guard = guard(there, Some((&input.archive.cluster, &input.archive.id)), hint);
     let refused = matches!(guard, Verdict::Refused(_));
     let mut items = vec![item("restore.guard", "is it of this cluster?", guard)];
-    if refused || !node.is_control_plane() {
+    if refused {
+        return items;
+    }
+    if !node.is_control_plane() {
+        items.extend(there.etcd_service.then(|| {
+            let change = Change {
+                diff: vec![restore::kept_of_witness()],
+                ops: vec![restore::fence_witness()],
+                disrupts: Some(format!("etcd's member on {} ends; it joins the restored one", node.name)),
+            };
+            item("restore.fence", FENCED, Verdict::Change(change))
+        }));
         return items;
     }
     items.extend(unfit(input, &node.name));
@@ -104,7 +117,7 @@ fn items(input: &Restoring<'_>, node: &NodeSpec, observation: &Observation, firs
             disrupts: Some("etcd and the API server end, and all pods of this node".to_owned()),
         }),
     };
-    items.push(item("restore.fence", "nothing of the old cluster runs", fence));
+    items.push(item("restore.fence", FENCED, fence));
     if first {
         let lay = match there.restoring && input.laid {
             true => Verdict::Satisfied,
@@ -237,6 +250,13 @@ mod tests {
         assert!(verdicts(true, [laid(), bare(), run()]).is_empty());
         // What an earlier command laid may be of another archive.
         assert_eq!(verdicts(false, [laid(), bare(), run()]), ["cp1 restore.fence", "cp1 restore.lay"]);
+        // A worker runs on, but for a member of etcd on it.
+        let mut witness = Seen::default();
+        witness.facts.kubernetes.etcd_service = true;
+        witness.facts.kubernetes.identity =
+            Some(ClusterIdentity { id: "1".into(), name: "lab".into(), ca_sha256: String::new() });
+        let witness = Observation::Seen(Box::new(witness));
+        assert_eq!(verdicts(false, [bare(), bare(), witness]), ["cp1 restore.lay", "w1 restore.fence"]);
     }
 
     #[test]

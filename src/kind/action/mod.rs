@@ -3,7 +3,7 @@
 pub mod encryption;
 pub mod etcd_certificate;
 mod etcd_client;
-mod etcd_member;
+pub(super) mod etcd_member;
 mod etcd_membership;
 pub mod etcd_takeover;
 mod even;

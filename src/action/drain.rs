@@ -16,6 +16,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 
 use super::session::Session;
+use super::waiting::Waiting;
 use super::{ActionError, cordon};
 use crate::kube::partial::Pod;
 use crate::kube::{KubeError, node_pods};
@@ -38,8 +39,9 @@ pub(super) async fn drain(
     on_blocked: OnBlocked,
     delete_local_data: bool,
     until: Instant,
+    waiting: Waiting<'_>,
 ) -> Result<Vec<String>, ActionError> {
-    let outcome = empty(session, node, on_blocked, delete_local_data, until).await;
+    let outcome = empty(session, node, on_blocked, delete_local_data, until, waiting).await;
     if outcome.is_err()
         && let Err(error) = cordon::uncordon(session, node).await
     {
@@ -54,6 +56,7 @@ async fn empty(
     on_blocked: OnBlocked,
     delete_local_data: bool,
     mut until: Instant,
+    mut waiting: Waiting<'_>,
 ) -> Result<Vec<String>, ActionError> {
     let what = format!("drain node {node}");
     let mut changes: Option<Changes> = None;
@@ -86,6 +89,8 @@ async fn empty(
             forced = blocked.values().map(|why| format!("deleted in spite of its budget: {why}")).collect();
             until = Instant::now() + FORCED;
         }
+        let slow = leaving.iter().filter(|pod| pod.going).map(|pod| format!("{pod}: has not ended"));
+        waiting.still(blocked.into_values().chain(slow));
         let changes = match &mut changes {
             Some(changes) => changes,
             none => none.insert(Changes::of(&session.client().await.map_err(ActionError::of(&what))?, node)),

@@ -22,6 +22,7 @@ mod secrets;
 mod session;
 mod settle;
 mod token;
+mod waiting;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -38,6 +39,7 @@ pub use divert::Fleet;
 pub use error::ActionError;
 pub use late::LateContent;
 pub use proof::{Condition, Expected, conditions, etcd_condition};
+pub use waiting::Tell;
 
 use crate::kube::{AdminConf, KubeError, Link, Route};
 use crate::model::facts::ClusterIdentity;
@@ -49,6 +51,7 @@ use crate::transport::Connector;
 use genesis::Genesis;
 use session::Session;
 use token::Token;
+use waiting::Waiting;
 
 /// What is known of the cluster when a run begins.
 #[derive(Clone)]
@@ -142,13 +145,14 @@ impl Actions {
         probe::probe(&self.session, nodes, image, Instant::now() + limit).await
     }
 
-    /// Performs a call of the API, within a time limit, and gives remarks for a person. A call may be repeated: it says
-    /// what shall be.
+    /// Performs a call of the API, within a time limit, and gives remarks for a person; what is worth saying meanwhile, `tell`
+    /// gets. A call may be repeated: it says what shall be.
     ///
     /// # Errors
     /// What the API or the nodes said, or what is still not as it shall be at the limit's end.
-    pub async fn cluster(&self, op: &ClusterOp, limit: Duration) -> Result<Vec<String>, ActionError> {
+    pub async fn cluster(&self, op: &ClusterOp, limit: Duration, tell: Tell<'_>) -> Result<Vec<String>, ActionError> {
         let until = Instant::now() + limit;
+        let waiting = Waiting::begins(tell);
         match op {
             ClusterOp::Apply { set, yaml } => apply::apply(&self.session, set, yaml).await,
             ClusterOp::WriteIdentity => identity::write(&self.session, &self.identity().await?).await,
@@ -157,7 +161,7 @@ impl Actions {
             }
             ClusterOp::Cordon { node } => cordon::cordon(&self.session, node).await,
             ClusterOp::Drain { node, on_blocked, delete_local_data } => {
-                drain::drain(&self.session, node, *on_blocked, *delete_local_data, until).await
+                drain::drain(&self.session, node, *on_blocked, *delete_local_data, until, waiting).await
             }
             ClusterOp::Uncordon { node } => cordon::uncordon(&self.session, node).await,
             ClusterOp::MoveEtcdLeader { from } => etcd::move_leader(&self.session, from, until).await,
@@ -170,7 +174,7 @@ impl Actions {
             ClusterOp::RewriteSecrets => secrets::rewrite(&self.session, until).await,
             ClusterOp::Prove { nodes, control_planes, members, probe } => {
                 let expected = Expected { nodes, control_planes, members: *members };
-                prove::prove(&self.session, expected, probe.as_deref(), until).await
+                prove::prove(&self.session, expected, probe.as_deref(), until, waiting).await
             }
             ClusterOp::Divert { server, nodes } => divert::divert(&self.setup.fleet, Some(server), nodes).await,
             ClusterOp::Return { nodes } => divert::divert(&self.setup.fleet, None, nodes).await,
@@ -182,7 +186,7 @@ impl Actions {
             }
             ClusterOp::AdoptIdentity(identity) => identity::write(&self.session, identity).await,
             ClusterOp::ForgetRotation => rotation::forget(&self.session).await,
-            ClusterOp::Settle(wanted) => settle::settle(&self.session, &self.setup.fleet, wanted, until).await,
+            ClusterOp::Settle(wanted) => settle::settle(&self.session, &self.setup.fleet, wanted, until, waiting).await,
         }
     }
 }
@@ -202,7 +206,7 @@ mod tests {
     fn futures_may_change_threads(actions: &Actions, node: &NodeName, op: &ClusterOp) {
         fn send<T: Send>(_: T) {}
         send(actions.late(Late::SharedPki, node));
-        send(actions.cluster(op, Duration::ZERO));
+        send(actions.cluster(op, Duration::ZERO, &|_| {}));
         send(actions.api_ready(node));
     }
 }

@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use super::proof::{Condition, Expected, conditions, etcd_condition};
 use super::session::Session;
+use super::waiting::Waiting;
 use super::{ActionError, etcd, probe};
 use crate::kube::watch::Watch;
 use crate::kube::{KubeError, view};
@@ -17,9 +18,10 @@ pub(super) async fn prove(
     expected: Expected<'_>,
     image: Option<&str>,
     until: Instant,
+    waiting: Waiting<'_>,
 ) -> Result<Vec<String>, ActionError> {
     const WHAT: &str = "prove the cluster healthy";
-    let mut all = by_api(session, expected, until).await.map_err(ActionError::of(WHAT))?;
+    let mut all = by_api(session, expected, until, waiting).await.map_err(ActionError::of(WHAT))?;
     all.push(by_etcd(session, expected, until).await);
     if let Some(image) = image
         && all.iter().all(|condition| condition.holds)
@@ -42,7 +44,12 @@ pub(super) async fn prove(
 }
 
 /// What the API tells, as soon as all of it holds, or at the limit's end.
-async fn by_api(session: &Session, expected: Expected<'_>, until: Instant) -> Result<Vec<Condition>, KubeError> {
+async fn by_api(
+    session: &Session,
+    expected: Expected<'_>,
+    until: Instant,
+    mut waiting: Waiting<'_>,
+) -> Result<Vec<Condition>, KubeError> {
     let read = || session.call(|client| async move { view::view(&client, &[]).await });
     let mut live = read().await?;
     let mut watch = None;
@@ -55,11 +62,14 @@ async fn by_api(session: &Session, expected: Expected<'_>, until: Instant) -> Re
             Some(watch) => watch,
             none => none.insert(Watch::new(&session.client().await?)),
         };
-        match timeout_at(until, watch.next(&mut live)).await {
+        let missing = all.iter().filter(|condition| !condition.holds);
+        waiting.still(missing.map(|condition| format!("{}: {}", condition.name, condition.detail)));
+        match timeout_at(until.min(waiting.next), watch.next(&mut live)).await {
             Ok(Ok(())) => {}
             // The watches begin anew by themselves.
             Ok(Err(error)) => tracing::debug!(%error, "watching the cluster"),
-            Err(_) => return Ok(conditions(&live, expected)),
+            Err(_) if Instant::now() >= until => return Ok(conditions(&live, expected)),
+            Err(_) => {}
         }
         if live.coredns.is_none() {
             // Its Deployment is not watched: it is made once, by the last phase of init.

@@ -13,6 +13,7 @@ use super::ActionError;
 use super::divert::Fleet;
 use super::proof::{Condition, Expected, etcd_condition};
 use super::session::Session;
+use super::waiting::Waiting;
 use crate::facts::control_plane;
 use crate::facts::section::Section;
 use crate::kube::partial::{Node, Pod};
@@ -33,6 +34,7 @@ pub(super) async fn settle(
     fleet: &Fleet,
     wanted: &Settle,
     until: Instant,
+    mut waiting: Waiting<'_>,
 ) -> Result<Vec<String>, ActionError> {
     let mut held = 0;
     loop {
@@ -53,6 +55,7 @@ pub(super) async fn settle(
                 .details(details)
                 .hint("look at the node, then run the same command again: it goes on from there"));
         }
+        waiting.still(missing.iter().map(|condition| format!("{}: {}", condition.name, condition.detail)));
         sleep(PAUSE).await;
     }
 }

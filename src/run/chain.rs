@@ -171,16 +171,14 @@ impl<'a> Walk<'a> {
         self.op_started(item, op);
         let began = Instant::now();
         let limit = std::time::Duration::from_secs(op.timeout_s.into());
+        let tell = |text| self.remark(item, text);
         let done = tokio::select! {
-            done = self.run.actions.cluster(call, limit) => done,
+            done = self.run.actions.cluster(call, limit, &tell) => done,
             () = self.run.stop.requested() => return Err(End::Stopped),
         };
         match done {
             Ok(remarks) => {
-                for remark in remarks {
-                    let owner = self.chain.owner.clone();
-                    self.run.events.send(Event::Remark { owner, step: item.step.clone(), text: remark });
-                }
+                remarks.into_iter().for_each(tell);
                 self.op_finished(item, op, began.elapsed().as_secs_f64());
                 Ok(())
             }
@@ -205,8 +203,7 @@ impl<'a> Walk<'a> {
                 Ok(output) if output.exit.is_success() => {
                     let words = crate::shell::escape::escape_untrusted(output.stdout.trim_ascii());
                     for text in words.lines().filter_map(|line| line.strip_prefix(REMARK)) {
-                        let (owner, step) = (self.chain.owner.clone(), item.step.clone());
-                        self.run.events.send(Event::Remark { owner, step, text: text.to_owned() });
+                        self.remark(item, text.to_owned());
                     }
                     self.op_finished(item, op, began.elapsed().as_secs_f64());
                 }
@@ -371,6 +368,11 @@ impl<'a> Walk<'a> {
         self.run.events.send(Event::StepStarted { owner: self.chain.owner.clone(), step: item.step.clone() });
     }
 
+    fn remark(&self, item: &Item, text: String) {
+        let owner = self.chain.owner.clone();
+        self.run.events.send(Event::Remark { owner, step: item.step.clone(), text });
+    }
+
     fn op_started(&self, item: &Item, op: &Op) {
         let owner = self.chain.owner.clone();
         self.run.events.send(Event::OpStarted { owner, step: item.step.clone(), op: op.digest() });
@@ -393,8 +395,7 @@ impl<'a> Walk<'a> {
             None | Some(Gate::ApiAnswers) => {}
             Some(gate) => {
                 if let Some(text) = self.forecast.done(gate) {
-                    let owner = self.chain.owner.clone();
-                    self.run.events.send(Event::Remark { owner, step: item.step.clone(), text });
+                    self.remark(item, text);
                 }
                 self.gates.open(gate);
             }

@@ -62,6 +62,23 @@ fn etcd_is_converted_through_kills_and_nobody_notices() {
     is_converted(&lab, &CONTROL_PLANES);
 }
 
+/// Two members are worse than one, and so a witness joins them.
+#[test]
+#[ignore = "long: `tests/run e2e --long` runs it"]
+fn two_that_are_left_of_three_get_a_witness() {
+    let lab = Lab::formed("convert-two");
+    let inventory = lab.inventory().display().to_string();
+    let removed = lab.kbootstrap(&["node", "remove", &inventory, "cp3", "--yes", "--delete-local-data"]);
+    assert!(removed.ok(), "{removed}");
+    let prober = Prober::start(&lab, "w2");
+    convert(&lab).with(0);
+    prober.end_well(100);
+    is_converted(&lab, &["cp1", "cp2"]);
+    let members = members(&lab);
+    let named = |name: &str| members.iter().any(|member| member.contains(&format!("\"{name}\"")));
+    assert!(members.len() == 3 && named("cp1") && named("cp2") && (named("w1") || named("w2")), "{members:?}");
+}
+
 /// The API itself is away while its only member of etcd is between; with the power gone at that moment it stays away.
 #[test]
 #[ignore = "long: `tests/run e2e --long` runs it"]

@@ -100,6 +100,8 @@ pub enum Gate {
     AllPreflightPassed,
     /// The first control plane holds the authorities and the cluster's identity on disk.
     Founded,
+    /// Every member that forms etcd as a service is started: there is a quorum for an API server. Opened by several items.
+    MembersStarted,
     /// The first control plane's API server answers and init is done.
     ApiAnswers,
     /// This control plane's join is done: the next one may begin.
@@ -138,6 +140,7 @@ impl fmt::Display for Gate {
         match self {
             Gate::AllPreflightPassed => f.write_str("preflight of every node"),
             Gate::Founded => f.write_str("the cluster's authorities"),
+            Gate::MembersStarted => f.write_str("all members of etcd to be started"),
             Gate::ApiAnswers => f.write_str("the API to answer"),
             Gate::Turn(node) => write!(f, "the join of {node}"),
             Gate::Proxy(node) => write!(f, "the local proxy of {node}"),

@@ -248,6 +248,10 @@ fn gate(plan: &mut Plan, input: &Input, leader: &NodeName) {
     // What an earlier run laid on the leader's disk is there for everybody: nobody opens a gate for it any more.
     let founding = forming
         && plan.chains.iter().any(|chain| chain.owner == Owner::Node(leader.clone()) && chain.items.iter().any(founds));
+    // What a restore begins with is one member.
+    let member_starts =
+        |item: &Item| forming && !restoring && item.verdict.is_change() && is(item, &[Action::EtcdMember]);
+    let members_start = any(&member_starts);
     let mut previous_turn: Option<NodeName> = None;
     for chain in &mut plan.chains {
         let owner = chain.owner.clone();
@@ -264,11 +268,16 @@ fn gate(plan: &mut Plan, input: &Input, leader: &NodeName) {
             }
             if let Some(item) = chain.items.iter_mut().find(|item| is(item, &[Action::KubeadmInit])) {
                 item.opens = Some(Gate::ApiAnswers);
+                // On the node it would wait for them as well, and a run that comes after one that died, for that.
+                item.waits.extend(members_start.then_some(Gate::MembersStarted));
             }
         } else if founding && let Some(item) = chain.items.iter_mut().find(|item| needs_founding(item)) {
             item.waits.push(Gate::Founded);
         }
         for item in chain.items.iter_mut().filter(|item| item.verdict.is_change()) {
+            if member_starts(item) {
+                item.opens = Some(Gate::MembersStarted);
+            }
             // A restore begins with one member of etcd, and the others join what it has become.
             let joins_later = restoring && !leads && is(item, &[Action::EtcdMember]);
             if forming && (joins_later || is(item, &[Action::KubeadmJoin, Action::ClusterIdentity, Action::Network])) {

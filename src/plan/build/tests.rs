@@ -6,9 +6,12 @@ use crate::{
 };
 
 fn plan_of(cluster: Cluster, leader_has: impl Fn(&mut Facts)) -> Plan {
-    let spec = kind::testing::spec();
+    plan_for(&kind::testing::spec(), cluster, leader_has)
+}
+
+fn plan_for(spec: &ClusterSpec, cluster: Cluster, leader_has: impl Fn(&mut Facts)) -> Plan {
     let playbook = playbook::builtin();
-    let steps = spec.nodes.iter().map(|node| (node.name.clone(), expand::node_steps(&playbook, &spec, node))).collect();
+    let steps = spec.nodes.iter().map(|node| (node.name.clone(), expand::node_steps(&playbook, spec, node))).collect();
     let observations = spec.nodes.iter().map(|node| {
         let mut seen = Seen::default();
         if node.name.as_str() == "cp1" {
@@ -17,12 +20,21 @@ fn plan_of(cluster: Cluster, leader_has: impl Fn(&mut Facts)) -> Plan {
         (node.name.clone(), Observation::Seen(Box::new(seen)))
     });
     build(&Input {
-        spec: &spec,
+        spec,
         steps: &steps,
-        cluster_steps: &expand::cluster_steps(&playbook, &spec),
+        cluster_steps: &expand::cluster_steps(&playbook, spec),
         observations: &observations.collect(),
         cluster: &cluster,
     })
+}
+
+/// Two control planes and a witness.
+fn with_witness() -> ClusterSpec {
+    let mut spec = kind::testing::spec();
+    spec.nodes.retain(|node| node.name.as_str() != "cp3");
+    spec.witness = Some("w1".parse().unwrap());
+    spec.etcd = EtcdLayout::Service;
+    spec
 }
 
 /// What an init that died leaves: authorities and identity are on the leader's disk, so nobody puts them there.
@@ -76,6 +88,7 @@ fn whoever_waits_waits_for_somebody() {
         ("bare", plan_of(Cluster::Absent, |_| {})),
         ("founded", plan_of(Cluster::Absent, founded)),
         ("half formed", plan_of(half_formed(), half)),
+        ("with a witness", plan_for(&with_witness(), Cluster::Absent, founded)),
         ("half formed, authorities lost", plan_of(half_formed(), |_| {})),
     ] {
         assert!(plan.has_changes(), "{case}");
@@ -90,16 +103,33 @@ fn whoever_waits_waits_for_somebody() {
     }
 }
 
+/// An init that begins before etcd has a quorum waits for it on its node, though the run that would start the others may be dead.
+#[test]
+fn init_begins_once_all_members_of_etcd_are_started() {
+    let who = |plan: &Plan, has: fn(&Item) -> bool| -> Vec<String> {
+        plan.items().filter(|(_, item)| has(item)).map(|(owner, item)| format!("{owner} {}", item.step)).collect()
+    };
+    let opens = |item: &Item| item.opens == Some(Gate::MembersStarted);
+    let waits = |item: &Item| item.waits.contains(&Gate::MembersStarted);
+    let plan = plan_for(&with_witness(), Cluster::Absent, |_| {});
+    assert_eq!(who(&plan, opens), ["cp1 kubernetes.etcd", "cp2 kubernetes.etcd", "w1 kubernetes.etcd"]);
+    assert_eq!(who(&plan, waits), ["cp1 kubernetes.init"]);
+    let restoring = |facts: &mut Facts| {
+        founded(facts);
+        facts.kubernetes.restoring = true;
+    };
+    let plan = plan_for(&with_witness(), Cluster::Absent, restoring);
+    assert!(who(&plan, waits).is_empty(), "what a restore begins with is one member");
+}
+
 /// Where a member of etcd begins, the witness's among them, and nowhere else.
 #[test]
 fn the_disk_of_a_member_is_tried_before_it_begins() {
     let probed = |layout: EtcdLayout, there: fn(&str) -> bool| -> Vec<String> {
-        let mut spec = kind::testing::spec();
-        if layout == EtcdLayout::Service {
-            spec.nodes.retain(|node| node.name.as_str() != "cp3");
-            spec.witness = Some("w1".parse().unwrap());
-        }
-        spec.etcd = layout;
+        let spec = match layout {
+            EtcdLayout::Stacked => kind::testing::spec(),
+            EtcdLayout::Service => with_witness(),
+        };
         let playbook = playbook::builtin();
         let probed = |node: &&NodeSpec| {
             let mut world = kind::testing::World::bare();

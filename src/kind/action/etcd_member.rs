@@ -257,7 +257,7 @@ fn join_op(context: &Context<'_>) -> Op {
     );
     let promoted = Until {
         holds: r#"kb_curl -d "{\"ID\":\"${kb_id%%\"*}\"}" "$kb_url/v3/cluster/member/promote" > /dev/null 2> "$KB_IN/promote.log""#,
-        looks: 600,
+        seconds: 300,
         pause: "0.5",
         otherwise: &otherwise,
     };
@@ -312,7 +312,7 @@ pub(super) fn until_healthy(seconds: u32, else_say: &str) -> String {
             ca = EtcdLayout::Service.ca_certificate(),
             port = EtcdLayout::CLIENT_PORT,
         ),
-        looks: seconds * 2,
+        seconds,
         pause: "0.5",
         otherwise: &format!(
             "echo {} >&2\n    journalctl --no-pager -n 8 -o cat -u {} >&2\n    exit 1",

@@ -70,7 +70,7 @@ pub fn functions(context: &Context<'_>) -> String {
     let (certificate, key) = context.spec.etcd.client_certificate();
     let settled = Until {
         holds: r#"kb_settled 2> "$KB_IN/etcd.log""#,
-        looks: 120,
+        seconds: 60,
         pause: "0.5",
         otherwise: r#"echo 'etcd does not settle: a member has not started, has no vote, or is not healthy' >&2
     cat "$KB_IN/etcd.log" >&2

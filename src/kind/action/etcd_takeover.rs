@@ -148,7 +148,7 @@ $kb_as test -r {folder}/member.key || {{ echo 'etcd could not read its key as a 
 fn moved() -> String {
     let ended = Until {
         holds: r#"kb_there=$(crictl ps -q --label io.kubernetes.pod.namespace=kube-system --name '^etcd$') && [ -z "$kb_there" ]"#,
-        looks: END_S,
+        seconds: END_S,
         pause: "1",
         otherwise: "echo 'the static pod of etcd does not end: does kubelet run?' >&2\n    exit 1",
     };
@@ -215,7 +215,7 @@ rmdir "$kb_aside" 2> /dev/null || :"#,
 /// POSIX text by which an API server that was away has some time to be back. Whether it is, is seen by the next look.
 fn await_server() -> String {
     let well = static_pods::well(Component::ApiServer);
-    format!("\n{}", Until { holds: &well, looks: SERVER_S, pause: "1", otherwise: "break" }.text())
+    format!("\n{}", Until { holds: &well, seconds: SERVER_S, pause: "1", otherwise: "break" }.text())
 }
 
 #[cfg(test)]

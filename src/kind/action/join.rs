@@ -257,7 +257,7 @@ fn until_not_ready(context: &Context<'_>) -> String {
         holds: &format!(
             r#"[ "$(kubectl --kubeconfig {DISCOVERY_PATH} --request-timeout 5s get node {node} -o 'jsonpath={{.status.conditions[?(@.type=="Ready")].status}}' 2> /dev/null)" != True ]"#
         ),
-        looks: 120,
+        seconds: 120,
         pause: "1",
         otherwise: &format!(
             "echo 'the cluster sees a node {node} that is Ready, though no kubelet runs here: is it another machine?' >&2\n    exit 1"

@@ -76,7 +76,7 @@ pub fn kubelet_by_token(context: &Context<'_>) -> Op {
     let bootstrap = "/etc/kubernetes/bootstrap-kubelet.conf";
     let certified = Until {
         holds: "[ -s /etc/kubernetes/kubelet.conf ] && [ -s /var/lib/kubelet/pki/kubelet-client-current.pem ]",
-        looks: 180,
+        seconds: 180,
         pause: "1",
         otherwise: "echo 'kubelet got no certificate:' >&2
     journalctl --no-pager -n 15 -o cat -u kubelet.service >&2
@@ -111,7 +111,7 @@ systemctl restart kubelet.service
 pub fn servers(context: &Context<'_>) -> Op {
     let well = Until {
         holds: r#"kb_now=$(crictl ps -q --name "^$kb_name$" --state Running | head -n 1) && [ -n "$kb_now" ] && [ "$kb_now" != "$kb_was" ] && kb_well "$kb_name""#,
-        looks: 150,
+        seconds: 180,
         pause: "1",
         otherwise: r#"echo "$kb_name is not well with its new certificates" >&2
     crictl logs --tail 10 "$(crictl ps -a -q --name "^$kb_name$" | head -n 1)" >&2 || :

@@ -166,7 +166,7 @@ fn replace(context: &Context<'_>, component: Component, text: &str) -> Op {
     );
     let another = r#"kb_now=$(kb_running) && [ -n "$kb_now" ] && [ "$kb_now" != "$kb_was" ]"#;
     let holds = format!("{another} && {}", well(component));
-    let runs = Until { holds: &holds, looks: RESTART_S - 60, pause: "1", otherwise: &otherwise };
+    let runs = Until { holds: &holds, seconds: RESTART_S - 60, pause: "1", otherwise: &otherwise };
     let script = format!(
         r#"kb_wanted={digest}
 kb_running() {{ crictl ps -q --name '^{name}$' --state Running | head -n 1; }}

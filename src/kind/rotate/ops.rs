@@ -13,7 +13,7 @@ use crate::{
     shell::{Until, words},
 };
 
-const PROVE_S: u32 = 120;
+const PROVE_S: u32 = 180;
 /// The name under which a control plane keeps itself as it was before.
 const KEPT: &str = "rotate-ca";
 
@@ -89,7 +89,7 @@ done"#,
 /// them answers. Whoever is not known may still be forbidden all; who is not believed is told 401.
 pub fn prove() -> Op {
     let holds = "case $(kb_ask \"$@\") in 200|403) ;; *) false ;; esac";
-    let believed = Until { holds, looks: 30, pause: "1", otherwise: "return 1" };
+    let believed = Until { holds, seconds: 45, pause: "1", otherwise: "return 1" };
     let script = format!(
         r#"umask 077
 kb_sign() {{

@@ -141,7 +141,9 @@ fn loaded() -> String {
       exit 1
     fi
     crictl stop -t 30 "$kb_server" > /dev/null
-    kb_restarted=1 kb_left=60"#
+    kb_restarted=1
+    {more}"#,
+        more = Until::anew(120),
     );
     format!(
         r#"kb_sum=$(sha256sum < {PATH} | cut -d ' ' -f 1)
@@ -157,7 +159,7 @@ kb_loaded() {{
 kb_restarted=
 {loaded}
 {remember}"#,
-        loaded = Until { holds: "kb_loaded", looks: 50, pause: "2", otherwise: &otherwise }.text(),
+        loaded = Until { holds: "kb_loaded", seconds: 100, pause: "2", otherwise: &otherwise }.text(),
         stamp = stamp(),
         remember = write::put(&stamp(), write::Source::Output("printf '%s\\n' \"$kb_sum\""), Mode::PUBLIC, write::ROOT),
     )

@@ -2,7 +2,7 @@ use super::{
     steps::{names, step},
     *,
 };
-use crate::kind::testing::{World, change as changed, kinds, programs, reason, sh_with};
+use crate::kind::testing::{World, change as changed, in_no_time, kinds, programs, reason, sh_with};
 use crate::model::{
     encryption::{EncryptionProvider, Phase},
     op::{Op, Work},
@@ -56,12 +56,7 @@ impl Node {
         let metrics = "cat \"${0%/*}/metrics\"";
         let path = programs(
             &root.join("bin"),
-            &[
-                ("curl", metrics),
-                ("chown", ":"),
-                ("crictl", "echo \"$*\" >> \"${0%/*}/asked\"; echo id"),
-                ("sleep", ":"),
-            ],
+            &[("curl", metrics), ("chown", ":"), ("crictl", "echo \"$*\" >> \"${0%/*}/asked\"; echo id")],
         );
         Self { folder, path }
     }
@@ -90,6 +85,7 @@ impl Node {
         let root = self.folder.path().to_str().unwrap();
         let script =
             text(op).replace("/etc/kubernetes/pki", &format!("{root}/pki")).replace("/var/lib/", &format!("{root}/"));
+        let script = in_no_time(&self.folder.path().join("bin"), &script);
         sh_with(&script, &[("PATH", &self.path), ("KB_IN", &format!("{root}/in"))])
     }
 

@@ -4,7 +4,7 @@ use std::{fs, path::Path};
 
 use super::*;
 use crate::{
-    kind::testing::{World, programs, sh_with},
+    kind::testing::{World, in_no_time, programs, sh_with},
     model::{
         observe::UnitSeen,
         op::{Late, Work},
@@ -85,7 +85,6 @@ impl Machine {
             ("curl", &curl),
             ("chown", ":"),
             ("setpriv", ":"),
-            ("sleep", ":"),
             ("sync", ":"),
             ("journalctl", ":"),
         ];
@@ -95,7 +94,7 @@ impl Machine {
         for folder in ["/etc/kubernetes", "/etc/kbootstrap", "/etc/systemd", "/var/lib/", "/opt/"] {
             script = script.replace(folder, &format!("{root}{folder}"));
         }
-        sh_with(&script, &[("PATH", &path), ("KB_IN", root)])
+        sh_with(&in_no_time(&bin, &script), &[("PATH", &path), ("KB_IN", root)])
     }
 
     /// As it shall be in the end, whatever was on the way.

@@ -23,13 +23,13 @@ pub fn restart_with_static_pods() -> Op {
     // containerd may have been restarted just now.
     let answered = Until {
         holds: "kb_old=$(kb_pods 2> /dev/null)",
-        looks: 60,
+        seconds: 30,
         pause: "0.5",
         otherwise: "kb_pods > /dev/null || exit 1",
     };
     let anew = Until {
         holds: r#"kb_now=$(kb_pods 2> /dev/null) && ! printf '%s\n' "$kb_now" | grep -qxF -e "${kb_old:-none}""#,
-        looks: ANEW_S * 2,
+        seconds: ANEW_S,
         pause: "0.5",
         otherwise: "break",
     };
@@ -51,7 +51,7 @@ pub fn restart_with_static_pods() -> Op {
 fn text() -> String {
     let up = Until {
         holds: "curl -fsS -o /dev/null --noproxy '*' --max-time 2 http://127.0.0.1:10248/healthz 2> /dev/null",
-        looks: 120,
+        seconds: 60,
         pause: "0.5",
         otherwise: "echo 'kubelet does not come up:' >&2
     journalctl --no-pager -n 20 -o cat -u kubelet.service >&2
@@ -64,7 +64,7 @@ fn text() -> String {
 mod tests {
     use super::*;
     use crate::{
-        kind::testing::{programs, sh_with},
+        kind::testing::{in_no_time, programs, sh_with},
         model::op::Work,
     };
 
@@ -77,10 +77,10 @@ mod tests {
             "echo >> {state}/asked\nn=$(wc -l < {state}/asked)\n[ $n -gt 1 ] || exit 1\n\
              if [ $n -lt 6 ]; then echo old1; echo old2; else echo new1; fi"
         );
-        let all = [("crictl", crictl.as_str()), ("systemctl", ":"), ("curl", ":"), ("sleep", ":"), ("rm", ":")];
+        let all = [("crictl", crictl.as_str()), ("systemctl", ":"), ("curl", ":"), ("rm", ":")];
         let path = programs(folder.path(), &all);
         let Work::Node { script, .. } = restart_with_static_pods().work else { panic!("a node's") };
-        sh_with(&script, &[("PATH", &path)]).unwrap();
+        sh_with(&in_no_time(folder.path(), &script), &[("PATH", &path)]).unwrap();
         let asked = std::fs::read_to_string(folder.path().join("asked")).unwrap().lines().count();
         assert_eq!(asked, 6);
     }

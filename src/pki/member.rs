@@ -45,6 +45,8 @@ pub fn member(
     params.not_before = now - BACKDATE;
     params.not_after = now + VALIDITY;
     params.serial_number = Some(serial(rng));
+    // While authorities are exchanged there are two of one name, and OpenSSL takes the first of that name without it.
+    params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::KeyEncipherment];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
     let certificate = params.signed_by(&key, &issuer).map_err(failed)?;
@@ -54,7 +56,7 @@ pub fn member(
 #[cfg(test)]
 mod tests {
     use rand::{SeedableRng, rngs::StdRng};
-    use x509_parser::pem::parse_x509_pem;
+    use x509_parser::{certificate::X509Certificate, extensions::ParsedExtension, pem::parse_x509_pem};
 
     use super::*;
     use crate::pki::Authorities;
@@ -71,6 +73,14 @@ mod tests {
         let (leaf, authority) = (pem.parse_x509().unwrap(), authority.parse_x509().unwrap());
         leaf.verify_signature(Some(authority.public_key())).unwrap();
         assert_eq!((leaf.subject().to_string(), leaf.issuer().to_string()), ("CN=w1".into(), "CN=etcd-ca".into()));
+        let identifier = |certificate: &X509Certificate| -> Option<Vec<u8>> {
+            certificate.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+                ParsedExtension::AuthorityKeyIdentifier(own) => own.key_identifier.as_ref().map(|key| key.0.to_vec()),
+                ParsedExtension::SubjectKeyIdentifier(own) if certificate.is_ca() => Some(own.0.to_vec()),
+                _ => None,
+            })
+        };
+        assert!(identifier(&leaf).is_some() && identifier(&leaf) == identifier(&authority), "which of two of one name");
         let usage = leaf.extended_key_usage().unwrap().unwrap().value;
         assert!(usage.server_auth && usage.client_auth && !leaf.is_ca());
         let names = leaf.subject_alternative_name().unwrap().unwrap().value.general_names.clone();

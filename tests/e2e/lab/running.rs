@@ -24,14 +24,16 @@ pub struct Running {
 pub struct Ended {
     pub code: Option<i32>,
     pub stderr: String,
+    /// Its events that tell of a failure.
+    failures: Vec<String>,
 }
 
 impl Ended {
     /// # Panics
-    /// With all that it said, unless it ended with `code`.
+    /// With all that it said and what failed, unless it ended with `code`.
     #[track_caller]
     pub fn with(self, code: i32) -> String {
-        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        assert_eq!(self.code, Some(code), "{}{}", self.stderr, self.failures.join("\n"));
         self.stderr
     }
 }
@@ -122,7 +124,12 @@ impl Running {
             }
             if let Some(status) = self.child.try_wait().expect("a child can be asked") {
                 let stderr = self.talk.take().map(|talk| talk.join().unwrap_or_default()).unwrap_or_default();
-                return Ended { code: status.code(), stderr };
+                // What came between the last look and its end.
+                while let Ok(event) = self.events.recv() {
+                    self.seen.push(event);
+                }
+                let failures = self.seen.iter().filter(|event| event["event"] == "failed");
+                return Ended { code: status.code(), stderr, failures: failures.map(Value::to_string).collect() };
             }
             if began.elapsed() > limit {
                 let last = self.seen.iter().rev().take(5).map(Value::to_string).collect::<Vec<_>>().join("\n");

@@ -109,17 +109,27 @@ systemctl restart kubelet.service
 /// Restarts the programs of a control plane one after the other, etcd first, each once the one before is well; and sees
 /// that the new certificates are what is shown on their ports.
 pub fn servers(context: &Context<'_>) -> Op {
+    // kubelet lets rest what ended several times of late, for minutes at last; one that has just started does not.
+    let otherwise = format!(
+        r#"if [ -n "$kb_nudged" ]; then
+      echo "$kb_name is not well with its new certificates" >&2
+      crictl logs --tail 10 "$(crictl ps -a -q --name "^$kb_name$" | head -n 1)" >&2 || :
+      exit 1
+    fi
+    kb_nudged=1
+    systemctl restart kubelet.service
+    {more}"#,
+        more = Until::anew(120),
+    );
     let well = Until {
         holds: r#"kb_now=$(crictl ps -q --name "^$kb_name$" --state Running | head -n 1) && [ -n "$kb_now" ] && [ "$kb_now" != "$kb_was" ] && kb_well "$kb_name""#,
-        seconds: 180,
+        seconds: 20,
         pause: "1",
-        otherwise: r#"echo "$kb_name is not well with its new certificates" >&2
-    crictl logs --tail 10 "$(crictl ps -a -q --name "^$kb_name$" | head -n 1)" >&2 || :
-    exit 1"#,
+        otherwise: &otherwise,
     };
     let mut script = format!(
         r#"kb_restart() {{
-  kb_name=$1
+  kb_name=$1 kb_nudged=
   kb_was=$(crictl ps -q --name "^$kb_name$" --state Running | head -n 1)
   [ -z "$kb_was" ] || crictl stop -t 30 "$kb_was" > /dev/null
 {well}

@@ -11,7 +11,7 @@ use age::{Decryptor, Encryptor, IdentityFile, stream::StreamWriter, x25519};
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
-use super::BackupError;
+use super::{BackupError, part};
 use crate::model::backup::{AgeRecipient, Manifest, Part, SCHEMA};
 
 /// An archive that is being written; nothing of that name is there before it is whole.
@@ -36,10 +36,7 @@ impl Writer {
             .collect::<Result<_, _>>()?;
         let encryptor = Encryptor::with_recipients(recipients.iter().map(|one| one as &dyn age::Recipient))
             .map_err(|why| BackupError(why.to_string()))?;
-        // Made for its owner only (0600).
-        let file =
-            NamedTempFile::new_in(folder).map_err(BackupError::of(&format!("write into {}", folder.display())))?;
-        let inner = encryptor.wrap_output(file).map_err(BackupError::of("begin the archive"))?;
+        let inner = encryptor.wrap_output(part::begin(folder)?).map_err(BackupError::of("begin the archive"))?;
         let parts = manifest.parts.clone().into_iter();
         let mut writer = Self { left: 0, digest: Sha256::new(), parts, part: None, inner };
         let text = serde_json::to_vec_pretty(manifest).expect("a manifest is JSON");
@@ -74,10 +71,7 @@ impl Writer {
         // A tar ends with two empty blocks.
         self.write(&[0; 1024])?;
         let failed = format!("write {}", path.display());
-        let file = self.inner.finish().map_err(BackupError::of(&failed))?;
-        file.as_file().sync_all().map_err(BackupError::of(&failed))?;
-        file.persist_noclobber(path).map_err(|error| BackupError(format!("{failed}: {}", error.error)))?;
-        Ok(())
+        part::end(self.inner.finish().map_err(BackupError::of(&failed))?, path)
     }
 
     fn close(&mut self) -> Result<(), BackupError> {

@@ -3,9 +3,8 @@
 use std::{collections::BTreeMap, fmt::Write as _, io::Write as _, path::Path, time::Duration};
 
 use sha2::{Digest, Sha256};
-use tempfile::NamedTempFile;
 
-use super::{BackupError, archive::hex, take::run};
+use super::{BackupError, archive::hex, part, take::run};
 use crate::{
     facts::backups,
     model::{
@@ -80,9 +79,7 @@ pub async fn fetch(
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let there = quote(&format!("{}/{}", schedule::FOLDER, archive.name));
     let failed = format!("write {}", path.display());
-    // Made for its owner only (0600).
-    let mut file =
-        NamedTempFile::new_in(folder).map_err(BackupError::of(&format!("write into {}", folder.display())))?;
+    let mut file = part::begin(folder)?;
     let mut digest = Sha256::new();
     let mut here = 0;
     while here < archive.bytes {
@@ -99,9 +96,7 @@ pub async fn fetch(
     if !String::from_utf8_lossy(&said).trim_start_matches('\\').starts_with(&hex(&digest.finalize())) {
         return Err(BackupError(format!("{} did not arrive as it is on the node", archive.name)));
     }
-    file.as_file().sync_all().map_err(BackupError::of(&failed))?;
-    file.persist_noclobber(path).map_err(|error| BackupError(format!("{failed}: {}", error.error)))?;
-    Ok(())
+    part::end(file, path)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 mod archive;
 mod kept;
 mod lay;
+mod part;
 mod take;
 #[cfg(test)]
 mod tests;

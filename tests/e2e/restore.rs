@@ -1,8 +1,8 @@
 //! Law: of a backup the cluster comes back, whatever is left of it: what was there when it was taken is there, what came
 //! later is not, and every worker goes on as it was.
 
-use std::fs;
 use std::time::{Duration, Instant};
+use std::{fs, thread};
 
 use rand::{Rng, SeedableRng, rngs::StdRng};
 
@@ -123,6 +123,39 @@ fn a_cluster_without_quorum_comes_back() {
     lab.assert_converged();
     let aside = lab.ssh("cp1", "sudo sh -c 'ls -d /var/lib/kbootstrap/aside/*/etcd/member'").success();
     assert!(!aside.is_empty(), "the old data is kept");
+}
+
+/// A backup that is killed leaves nothing on the node, and nothing of an archive's name; the next one clears the rest away.
+#[test]
+#[ignore = "long: `tests/run e2e --long` runs it"]
+fn backups_come_through_kills() {
+    let lab = Lab::up("backups-killed", Shape::of(1, 1));
+    let inventory = lab.inventory().display().to_string();
+    let up = lab.kbootstrap(&["up", &inventory, "--yes"]);
+    assert!(up.ok(), "{up}");
+    let (recipient, identity) = lab.age_key("killed.key");
+    let folder = lab.folder().join("killed");
+    fs::create_dir(&folder).expect("made");
+    let to = folder.display().to_string();
+    let backup = ["backup", &inventory, "--to", &to, "--recipient", &recipient];
+    let mut random = StdRng::seed_from_u64(seed());
+    for _ in 0..10 {
+        let run = Running::start(&lab, &backup);
+        thread::sleep(Duration::from_millis(random.random_range(200..2500)));
+        run.kill();
+    }
+    let taken = lab.kbootstrap(&backup);
+    assert!(taken.ok(), "{taken}");
+    let files: Vec<_> = fs::read_dir(&folder).expect("there").map(|entry| entry.expect("an entry").path()).collect();
+    println!("  {} archives of 11 runs", files.len());
+    assert!(!files.is_empty());
+    for file in &files {
+        let verified = lab.kbootstrap(&["backup", "verify", &file.display().to_string(), "--identity", &identity]);
+        assert!(verified.ok(), "{verified}");
+    }
+    let find = "sudo find /var/lib/kbootstrap/backup /run/kbootstrap -name '*.db' 2> /dev/null; true";
+    assert_eq!(lab.ssh("cp1", find).success(), "", "left on the node");
+    lab.assert_converged();
 }
 
 /// The only control plane is no more; another machine, at another address, takes its place.

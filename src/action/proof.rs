@@ -1,6 +1,6 @@
 //! The named conditions of a healthy cluster. Pure: they judge a view, whoever made it.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -34,6 +34,13 @@ impl Condition {
             self.holds = false;
         }
         self
+    }
+}
+
+/// The line of it for a person: its name, and what was found or is missing.
+impl fmt::Display for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.name, self.detail)
     }
 }
 

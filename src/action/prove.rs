@@ -30,7 +30,7 @@ pub(super) async fn prove(
     }
     let lines = |holds: bool| -> Vec<String> {
         let chosen = all.iter().filter(|condition| condition.holds == holds);
-        chosen.map(|condition| format!("{}: {}", condition.name, condition.detail)).collect()
+        chosen.map(ToString::to_string).collect()
     };
     let mut missing = lines(false);
     if missing.is_empty() {
@@ -63,7 +63,7 @@ async fn by_api(
             none => none.insert(Watch::new(&session.client().await?)),
         };
         let missing = all.iter().filter(|condition| !condition.holds);
-        waiting.still(missing.map(|condition| format!("{}: {}", condition.name, condition.detail)));
+        waiting.still(missing.map(ToString::to_string));
         match timeout_at(until.min(waiting.next), watch.next(&mut live)).await {
             Ok(Ok(())) => {}
             // The watches begin anew by themselves.

@@ -50,12 +50,12 @@ pub(super) async fn settle(
                 [] => "its conditions held too short".to_owned(),
                 names => format!("{} of {} conditions do not hold: {}", names.len(), all.len(), names.join(", ")),
             };
-            let details = missing.iter().map(|condition| format!("{}: {}", condition.name, condition.detail));
+            let details = missing.iter().map(ToString::to_string);
             return Err(ActionError::new(format!("see {} well again", wanted.node), cause)
                 .details(details)
                 .hint("look at the node, then run the same command again: it goes on from there"));
         }
-        waiting.still(missing.iter().map(|condition| format!("{}: {}", condition.name, condition.detail)));
+        waiting.still(missing.iter().map(ToString::to_string));
         sleep(PAUSE).await;
     }
 }

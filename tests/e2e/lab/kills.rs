@@ -8,7 +8,7 @@ use super::{
 };
 
 /// The longest that one run may take.
-const RUN: Duration = Duration::from_secs(900);
+const RUN: Duration = Duration::from_secs(600);
 
 /// A moment of a run: `op-started`, `op-finished` or `step-finished`; of whom (`cp1`, `cluster`); of which step.
 pub type Moment = (&'static str, &'static str, &'static str);
